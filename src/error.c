@@ -1,0 +1,124 @@
+/* layer 1: the table of codes, failures, and each thread's last error. */
+#include "error.h"
+
+#include "memory.h"
+#include "thread.h"
+
+#include <stdio.h>
+
+static const struct {
+	int code;
+	const char *name, *text;
+} table[] = {
+	{0, "0", "Success"},
+	{MPPOOL_ETASK, "MPPOOL_ETASK", "A task failed"},
+	{MPPOOL_ESTOP, "MPPOOL_ESTOP", "No more items"},
+	{MPPOOL_ECLOSED, "MPPOOL_ECLOSED", "Pool not running"},
+	{MPPOOL_ERUNNING, "MPPOOL_ERUNNING", "Pool is still running"},
+	{MPPOOL_ENOTREADY, "MPPOOL_ENOTREADY", "The result is not ready"},
+	{MPPOOL_ETERMINATED, "MPPOOL_ETERMINATED", "The pool was terminated before the task ran"},
+	{MPPOOL_EBROKEN, "MPPOOL_EBROKEN", "An initializer failed; the pool takes no work"},
+	{MPPOOL_ELOST, "MPPOOL_ELOST", "The worker went away in the middle of the item"},
+	{MPPOOL_EITER, "MPPOOL_EITER", "The generator failed"},
+	{MPPOOL_EFULL, "MPPOOL_EFULL", "The queue is full"},
+	{MPPOOL_EFORKED, "MPPOOL_EFORKED", "The pool belongs to the parent process"},
+	{EINVAL, "EINVAL", "Invalid argument"},
+	{ENOMEM, "ENOMEM", "Cannot allocate memory"},
+	{EAGAIN, "EAGAIN", "Resource temporarily unavailable"},
+	{ETIMEDOUT, "ETIMEDOUT", "Timed out"},
+	{EDEADLK, "EDEADLK", "Waiting here would never end"},
+	{ECANCELED, "ECANCELED", "Canceled"},
+	{EBUSY, "EBUSY", "Every item had started"},
+	{EALREADY, "EALREADY", "The result was ready already"},
+	{E2BIG, "E2BIG", "The struct has members that this version does not know"},
+};
+
+static const size_t table_length = sizeof table / sizeof table[0];
+
+/* Codes that are not ours: the system's sentence. The thread's own buffer makes it thread-safe with any strerror_r. */
+static const char *system_text(int code)
+{
+	static _Thread_local char buffer[128];
+
+#if defined(__GLIBC__) && defined(_GNU_SOURCE)
+	return strerror_r(code, buffer, sizeof buffer);
+#else
+	if (strerror_r(code, buffer, sizeof buffer) != 0)
+		snprintf(buffer, sizeof buffer, "Unknown error %d", code);
+	return buffer;
+#endif
+}
+
+MPP_PUBLIC const char *mppool_strerror(int code)
+{
+	for (size_t i = 0; i < table_length; i++)
+		if (table[i].code == code)
+			return table[i].text;
+	return system_text(code);
+}
+
+MPP_PUBLIC const char *mppool_strerrorname(int code)
+{
+	for (size_t i = 0; i < table_length; i++)
+		if (table[i].code == code)
+			return table[i].name;
+#ifdef HAVE_STRERRORNAME_NP
+	if (strerrorname_np(code))
+		return strerrorname_np(code);
+#endif
+	return "unknown";
+}
+
+/* --------------------------------------------------------------------------------------------------------- failures */
+
+static struct mpp_failure no_memory = {.error = {ENOMEM, 0, 0, "Cannot allocate memory to keep the error itself"}};
+
+struct mpp_failure *mpp_failure_new(int code, size_t index, const char *message)
+{
+	size_t length = message ? strlen(message) + 1 : 0;
+	struct mpp_failure *f = mpp_alloc(sizeof *f + length);
+
+	if (!f)
+		return &no_memory;
+	f->error.code = code;
+	f->error.reserved = 0;
+	f->error.index = index;
+	f->error.message = message ? memcpy(f->text, message, length) : mppool_strerror(code);
+	return f;
+}
+
+void mpp_failure_free(struct mpp_failure *failure)
+{
+	if (failure != &no_memory)
+		mpp_free(failure);
+}
+
+/* ------------------------------------------------------------------------------------------------------- last error */
+
+static const struct mppool_error no_error = {0, 0, 0, "Success"};
+static _Thread_local struct mpp_failure *last;
+
+static void forget_last(void)
+{
+	mpp_failure_free(last);
+	last = NULL;
+}
+
+static _Thread_local struct mpp_exit_hook exit_hook = {forget_last, NULL, false};
+
+void mpp_last_error_set(const struct mppool_error *error)
+{
+	struct mpp_failure *fresh;
+
+	if (last && error == &last->error)
+		return;
+	fresh = mpp_failure_new(error->code, error->index, error->message);
+	mpp_at_thread_exit(&exit_hook);
+	forget_last();
+	last = fresh;
+}
+
+MPP_PUBLIC const struct mppool_error *mppool_last_error(void)
+{
+	return last ? &last->error : &no_error;
+}

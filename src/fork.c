@@ -1,0 +1,35 @@
+/* layer 1: after fork the child has the pools' memory but none of their threads.
+ *
+ * Every pool, result and iterator remembers the generation of the process that made it; in a child the generation is
+ * another one. The process-wide store of blocks must stay usable, so its locks are held over the fork. */
+#include "fork.h"
+
+#include "memory.h"
+
+#include <pthread.h>
+
+static unsigned char generation;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int watch_error;
+
+static void in_child(void)
+{
+	generation++;
+	mpp_memory_after_fork();
+}
+
+static void watch(void)
+{
+	watch_error = pthread_atfork(mpp_memory_before_fork, mpp_memory_after_fork, in_child);
+}
+
+int mpp_fork_watch(void)
+{
+	pthread_once(&once, watch);
+	return watch_error;
+}
+
+unsigned char mpp_fork_generation(void)
+{
+	return generation;
+}

@@ -1,0 +1,67 @@
+/* layer 1: what a thread is doing for a pool right now.
+ *
+ * Around every user function the library puts a frame on a list of the thread's own. By it a task knows its index and
+ * its worker, mppool_raise() knows where to leave a message, and a call that would wait knows whether it stands on the
+ * very thing that it waits for. Frames live on the thread's stack; only their own thread reads them. */
+#ifndef MPP_FRAME_H
+#define MPP_FRAME_H
+
+#include "sync.h"
+
+struct mpp_job;
+struct mpp_worker;
+
+enum mpp_role {
+	MPP_IDLE,                /* a thread of the pool between user functions */
+	MPP_TASK,
+	MPP_FINALIZER,
+	MPP_HOOK,                /* drop_args, drop_result, release, finish of a job that has not ended */
+	MPP_CALLBACK,
+	MPP_GENERATOR,
+	MPP_INITIALIZER
+};
+
+struct mpp_frame {
+	struct mpp_frame *up;            /* what this thread was doing when it came here */
+	mppool *pool;
+	const _Atomic int *pool_state;   /* lives as long as the pool's threads */
+	struct mpp_job *job;             /* NULL outside jobs */
+	const _Atomic uint32_t *stop;    /* the job's word with MPP_STOP, or NULL */
+	struct mpp_worker *worker;       /* NULL in threads that are no workers */
+	int worker_index;                /* -1 there */
+	void *worker_state;
+	enum mpp_role role;
+	int raised;                      /* code of the last mppool_raise in this item */
+	char *message;                   /* its message, owned by the frame; NULL: none */
+	size_t index;                    /* place of the item in the input */
+	int64_t deadline;                /* of the item; MPP_NEVER */
+};
+
+extern _Thread_local struct mpp_frame *mpp_frame_top;
+
+/* Frames nest: a push fills in the links, a pop takes the top one away and frees its message. */
+void mpp_frame_push(struct mpp_frame *frame);
+void mpp_frame_pop(struct mpp_frame *frame);
+
+/* The message that belongs to this code, or NULL. */
+const char *mpp_frame_message(const struct mpp_frame *frame, int code);
+
+/* For hooks: a frame of the pool, with what is known of this thread there. Pushed. */
+void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *job);
+
+/* Before the next item of the same frame. */
+static inline void mpp_frame_next(struct mpp_frame *frame, size_t index)
+{
+	frame->index = index;
+	frame->raised = 0;
+}
+
+/* Is this thread at work for the pool, here or further up? For the job? In a callback of the pool? */
+bool mpp_frame_in_pool(const mppool *pool);
+bool mpp_frame_in_job(const struct mpp_job *job);
+bool mpp_frame_in_callback(const mppool *pool);
+
+/* The innermost frame of this thread that belongs to the pool's own worker, or NULL. */
+struct mpp_frame *mpp_frame_of_worker(const mppool *pool);
+
+#endif

@@ -1,0 +1,436 @@
+/* layer 2: singles, and the end of every job. */
+#include "job.h"
+
+#include "memory.h"
+#include "multi.h"
+
+#include <pthread.h>
+
+#define HEAD mpp_round_up(sizeof(struct mpp_job), MPP_ALIGN)
+
+/* --------------------------------------------------------------------------------------------------------- outcomes */
+
+static const int outcome_codes[] = {
+	[MPP_OK] = 0,
+	[MPP_OUT_ITER] = MPPOOL_EITER,
+	[MPP_OUT_TERMINATED] = MPPOOL_ETERMINATED,
+	[MPP_OUT_BROKEN] = MPPOOL_EBROKEN,
+	[MPP_OUT_CANCELED] = ECANCELED,
+	[MPP_OUT_TASK] = MPPOOL_ETASK,
+};
+
+int mpp_outcome_code(enum mpp_outcome outcome)
+{
+	return outcome_codes[outcome];
+}
+
+enum mpp_outcome mpp_outcome_of_unrun(int code)
+{
+	if (code == MPPOOL_ETERMINATED)
+		return MPP_OUT_TERMINATED;
+	return code == MPPOOL_EBROKEN ? MPP_OUT_BROKEN : MPP_OUT_CANCELED;
+}
+
+enum mpp_outcome mpp_job_outcome(const struct mpp_job *job)
+{
+	return (enum mpp_outcome)(mpp_load(&job->state) >> MPP_OUTCOME_SHIFT);
+}
+
+struct mpp_more *mpp_job_more(const struct mpp_job *job)
+{
+	return job->flags & MPP_HAS_MORE ? job->u.more : NULL;
+}
+
+static struct mpp_failure **failure_of(struct mpp_job *job)
+{
+	return job->flags & MPP_HAS_MORE ? &job->u.more->failure : &job->u.failure;
+}
+
+static const struct mppool_error *error_of(const struct mpp_job *job, enum mpp_outcome outcome)
+{
+	static const struct mppool_error terminated = {MPPOOL_ETERMINATED, 0, 0,
+	                                               "The pool was terminated before the task ran"};
+	static const struct mppool_error broken = {MPPOOL_EBROKEN, 0, 0, "An initializer failed"};
+	static const struct mppool_error canceled = {ECANCELED, 0, 0, "Canceled"};
+	const struct mpp_more *more = mpp_job_more(job);
+	const struct mpp_failure *failure = more ? more->failure : job->u.failure;
+
+	switch (outcome) {
+	case MPP_OK:
+		return NULL;
+	case MPP_OUT_TERMINATED:
+		return &terminated;
+	case MPP_OUT_CANCELED:
+		return &canceled;
+	case MPP_OUT_BROKEN:
+		return failure ? &failure->error : &broken;
+	default:
+		return &failure->error;
+	}
+}
+
+const struct mppool_error *mpp_job_error(const struct mpp_job *job)
+{
+	return error_of(job, mpp_job_outcome(job));
+}
+
+/* ------------------------------------------------------------------------------------------------------------ hooks */
+
+void mpp_hook_drop_args(struct mpp_job *job, const void *const args[])
+{
+	const struct mppool_func *f = &job->func->f;
+	struct mpp_frame frame;
+
+	if (mpp_likely(!f->drop_args))
+		return;
+	mpp_assert_unlocked();
+	mpp_frame_push_hook(&frame, job->pool, job);
+	f->drop_args(args, f->context);
+	mpp_frame_pop(&frame);
+}
+
+void mpp_hook_drop_result(struct mpp_job *job, void *result)
+{
+	const struct mppool_func *f = &job->func->f;
+	struct mpp_frame frame;
+
+	if (mpp_likely(!f->drop_result))
+		return;
+	mpp_assert_unlocked();
+	mpp_frame_push_hook(&frame, job->pool, job);
+	f->drop_result(result, f->context);
+	mpp_frame_pop(&frame);
+}
+
+/* Before the end and in a frame, or after it, when the pool may be gone. */
+static void release(struct mpp_job *job, bool ended)
+{
+	const struct mppool_func *f = &job->func->f;
+	struct mpp_frame frame;
+
+	if (mpp_likely(!f->release))
+		return;
+	mpp_assert_unlocked();
+	if (!ended)
+		mpp_frame_push_hook(&frame, job->pool, job);
+	f->release(f->context);
+	if (!ended)
+		mpp_frame_pop(&frame);
+}
+
+/* May drop_result still be called for this ended job? Then release, which is last, waits for the results to go. */
+static bool keeps_droppable(const struct mpp_job *job, enum mpp_outcome outcome)
+{
+	if (!job->func->f.drop_result || job->func->f.result_size == 0)
+		return false;
+	if (job->kind == MPP_SINGLE)
+		return outcome == MPP_OK;
+	return mpp_multi_keeps_results(mpp_multi_of(job));
+}
+
+/* ---------------------------------------------------------------------------------------------------------- singles */
+
+static size_t single_size(const struct mpp_func *func)
+{
+	return HEAD + func->args_size + mpp_slot(func->f.result_size);
+}
+
+static char *single_args(const struct mpp_job *job)
+{
+	return (char *)(uintptr_t)job + HEAD;
+}
+
+void *mpp_single_result(const struct mpp_job *job)
+{
+	return single_args(job) + job->func->args_size;
+}
+
+struct mpp_job *mpp_single_new(mppool *pool, struct mpp_func *func, const void *const args[], struct mpp_more *more)
+{
+	struct mpp_job *job = mpp_block_alloc(single_size(func));
+	char *to;
+
+	if (!job)
+		return NULL;
+	job->func = func;
+	job->pool = pool;
+	job->u.failure = NULL;
+	job->kind = MPP_SINGLE;
+	job->flags = 0;
+	job->priority = 0;
+	job->generation = mpp_fork_generation();
+	mpp_poke(&job->state, MPP_QUEUED);
+	if (more) {
+		job->u.more = more;
+		job->flags = MPP_HAS_MORE;
+	}
+	to = single_args(job);
+	for (size_t i = 0; i < func->f.nargs; i++)
+		if (func->f.arg_size[i] > 0)
+			memcpy(to + func->offset[i], args[i], func->f.arg_size[i]);
+	if (func->f.result_size > 0)
+		memset(to + func->args_size, 0, func->f.result_size);
+	return job;
+}
+
+static void single_args_vector(const struct mpp_job *job, const void *args[MPPOOL_MAX_ARGS])
+{
+	const char *from = single_args(job);
+
+	for (size_t i = 0; i < job->func->f.nargs; i++)
+		args[i] = from + job->func->offset[i];
+}
+
+bool mpp_single_claim(struct mpp_job *job, bool popped)
+{
+	uint32_t state = mpp_peek(&job->state);
+
+	while (!(state & MPP_CLAIMED)) {
+		uint32_t claimed = (state | MPP_CLAIMED) & ~(popped ? MPP_QUEUED : 0);
+
+		if (mpp_cas(&job->state, &state, claimed)) {
+			if (mpp_unlikely(job->flags & MPP_LIMITED))
+				mpp_pool_started(job->pool);
+			return true;
+		}
+	}
+	if (popped)
+		mpp_job_dequeue(job);
+	return false;
+}
+
+static int call_single(const struct mpp_job *job, const void *const args[])
+{
+	const struct mppool_func *f = &job->func->f;
+	struct mppool_column columns[MPPOOL_MAX_ARGS];
+	size_t failed = SIZE_MAX;
+	struct mppool_chunk chunk = {sizeof chunk, 0, 1, columns, mpp_single_result(job), f->result_size, &failed};
+
+	if (f->call)
+		return f->call(args, f->result_size ? mpp_single_result(job) : NULL, f->context);
+	for (size_t i = 0; i < f->nargs; i++)
+		columns[i] = (struct mppool_column){args[i], f->arg_size[i], f->arg_size[i]};
+	if (f->result_size == 0)
+		chunk.results = NULL;
+	return f->chunk_call(&chunk, f->context);
+}
+
+/* The item has its outcome: its arguments are dropped, and the job goes on to its end. */
+static void single_ended(struct mpp_job *job, enum mpp_outcome outcome, int code, const char *message)
+{
+	struct mpp_more *more = mpp_job_more(job);
+	const void *args[MPPOOL_MAX_ARGS];
+
+	if (outcome != MPP_OK && job->func->f.result_size > 0)
+		memset(mpp_single_result(job), 0, job->func->f.result_size);
+	if (outcome == MPP_OUT_TASK)
+		*failure_of(job) = mpp_failure_new(code, 0, message);
+	if (more && more->codes)
+		more->codes[0] = code;
+	if (job->func->f.drop_args) {
+		single_args_vector(job, args);
+		mpp_hook_drop_args(job, args);
+	}
+	mpp_job_complete(job, outcome);
+}
+
+static void single_returned(struct mpp_job *job, struct mpp_frame *frame, int code)
+{
+	frame->role = MPP_IDLE;
+	frame->job = NULL;
+	frame->stop = NULL;
+	if (mpp_unlikely(frame->deadline != MPP_NEVER)) {
+		if (mpp_now() > frame->deadline)
+			code = ETIMEDOUT;
+		frame->deadline = MPP_NEVER;
+	}
+	single_ended(job, code ? MPP_OUT_TASK : MPP_OK, code, code ? mpp_frame_message(frame, code) : NULL);
+}
+
+struct single_run {
+	struct mpp_job *job;
+	struct mpp_frame *frame;
+};
+
+/* The task left its thread: pthread_exit, or a cancellation point. The frames above it are gone. */
+static void single_lost(void *arg)
+{
+	struct single_run *run = arg;
+
+	mpp_frame_top = run->frame;
+	single_returned(run->job, run->frame, MPPOOL_ELOST);
+}
+
+void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
+{
+	const struct mpp_more *more = mpp_job_more(job);
+	const void *args[MPPOOL_MAX_ARGS];
+	struct single_run run = {job, frame};
+	int code;
+
+	frame->role = MPP_TASK;
+	frame->job = job;
+	frame->stop = &job->state;
+	mpp_frame_next(frame, 0);
+	if (mpp_unlikely(more && more->task_timeout > 0))
+		frame->deadline = mpp_now() + more->task_timeout;
+	single_args_vector(job, args);
+	mpp_assert_unlocked();
+	pthread_cleanup_push(single_lost, &run);
+	code = call_single(job, args);
+	pthread_cleanup_pop(0);
+	single_returned(job, frame, code);
+}
+
+void mpp_single_discard(struct mpp_job *job, int code)
+{
+	single_ended(job, mpp_outcome_of_unrun(code), code, NULL);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- the end */
+
+void mpp_job_complete(struct mpp_job *job, enum mpp_outcome outcome)
+{
+	struct mpp_more *more = mpp_job_more(job);
+
+	if (mpp_unlikely(outcome == MPP_OUT_BROKEN) && !*failure_of(job)) {
+		const struct mppool_error *why = mpp_pool_broken_error(job->pool);
+
+		*failure_of(job) = mpp_failure_new(why->code, why->index, why->message);
+	}
+	if (more && (outcome == MPP_OK ? more->callback != NULL : more->error_callback != NULL)) {
+		more->outcome = outcome;
+		mpp_pool_callback_due(job->pool, job);
+	} else {
+		mpp_job_end(job, outcome);
+	}
+}
+
+void mpp_job_callback(struct mpp_job *job)
+{
+	const struct mpp_more *more = mpp_job_more(job);
+
+	mpp_assert_unlocked();
+	if (more->outcome != MPP_OK)
+		more->error_callback(error_of(job, more->outcome), more->userdata);
+	else if (job->kind == MPP_SINGLE)
+		more->callback(job->func->f.result_size ? mpp_single_result(job) : NULL, 1, more->userdata);
+	else
+		more->callback(mpp_multi_of(job)->results, mpp_multi_length(mpp_multi_of(job)), more->userdata);
+}
+
+static void free_memory(struct mpp_job *job)
+{
+	struct mpp_func *func = job->func;
+
+	if (*failure_of(job))
+		mpp_failure_free(*failure_of(job));
+	if (job->kind != MPP_SINGLE) {
+		mpp_multi_free(mpp_multi_of(job));
+	} else {
+		mpp_free(mpp_job_more(job));
+		mpp_block_free(job, single_size(func));
+	}
+	mpp_func_put(func);
+}
+
+/* The user's handle is gone, or about to go: results that nobody took are dropped, by whoever comes second, the end or
+ * the detaching. In between nobody else touches them. */
+static void drop_untaken(struct mpp_job *job, enum mpp_outcome outcome, bool ended)
+{
+	const struct mppool_func *f = &job->func->f;
+
+	if (!keeps_droppable(job, outcome) || mpp_load(&job->state) & MPP_TAKEN)
+		return;
+	mpp_assert_unlocked();
+	if (job->kind == MPP_SINGLE)
+		f->drop_result(mpp_single_result(job), f->context);
+	else
+		mpp_multi_drop_results(mpp_multi_of(job));
+	release(job, ended);
+}
+
+void mpp_job_taken(struct mpp_job *job)
+{
+	if (!(mpp_or(&job->state, MPP_TAKEN) & MPP_TAKEN) && keeps_droppable(job, mpp_job_outcome(job)))
+		release(job, true);
+}
+
+void mpp_job_refuse(struct mpp_job *job)
+{
+	free_memory(job);
+}
+
+void mpp_job_abandon_handle(struct mpp_job *job)
+{
+	if (!(mpp_or(&job->state, MPP_DETACHED) & MPP_QUEUED))
+		free_memory(job);
+}
+
+void mpp_job_abandon_queued(struct mpp_job *job)
+{
+	if (mpp_and(&job->state, ~MPP_QUEUED) & MPP_DETACHED)
+		free_memory(job);
+}
+
+void mpp_job_end(struct mpp_job *job, enum mpp_outcome outcome)
+{
+	mppool *pool = job->pool;
+	bool registered = job->flags & MPP_REGISTERED, dropped = false;
+	uint32_t state = mpp_peek(&job->state);
+
+	if (!keeps_droppable(job, outcome))
+		release(job, false);
+	do
+		if (state & MPP_DETACHED && !dropped) {
+			drop_untaken(job, outcome, false);
+			dropped = true;
+		}
+	while (!mpp_cas(&job->state, &state, state | MPP_ENDED | (uint32_t)outcome << MPP_OUTCOME_SHIFT));
+	if (state & MPP_PARKED)
+		mpp_wake_all(&job->state);
+	if ((state & (MPP_DETACHED | MPP_QUEUED)) == MPP_DETACHED)
+		free_memory(job);
+	if (registered)
+		mpp_pool_unregister(pool);
+}
+
+void mpp_job_detach(struct mpp_job *job)
+{
+	uint32_t state = mpp_load(&job->state);
+
+	while (!(state & MPP_ENDED))
+		if (mpp_cas(&job->state, &state, state | MPP_DETACHED))
+			return;
+	drop_untaken(job, mpp_job_outcome(job), true);
+	if (!(mpp_or(&job->state, MPP_DETACHED) & MPP_QUEUED))
+		free_memory(job);
+}
+
+void mpp_job_dequeue(struct mpp_job *job)
+{
+	if ((mpp_and(&job->state, ~MPP_QUEUED) & (MPP_ENDED | MPP_DETACHED)) == (MPP_ENDED | MPP_DETACHED))
+		free_memory(job);
+}
+
+/* Predicate: MPP_ENDED. The sleeper first sets MPP_PARKED by a compare-and-swap on the very word that the end changes,
+ * so the end either sees the bit and wakes, or came first and is seen. */
+int mpp_job_wait(struct mpp_job *job, int64_t deadline)
+{
+	struct mpp_spin spin = {0, 0, false};
+	bool timed_out = false;
+
+	for (;;) {
+		uint32_t state = mpp_load(&job->state);
+
+		if (state & MPP_ENDED)
+			return 0;
+		if (timed_out || deadline == 0)
+			return ETIMEDOUT;
+		if (mpp_spin_more(&spin))
+			continue;
+		if (!(state & MPP_PARKED) && !mpp_cas(&job->state, &state, state | MPP_PARKED))
+			continue;
+		timed_out = mpp_park(&job->state, state | MPP_PARKED, deadline) == ETIMEDOUT;
+	}
+}

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+
+# One set of objects: the library is made of them, and tests that look inside are linked with them.
+noinst_LTLIBRARIES += libmppool-internal.la
+lib_LTLIBRARIES += libmppool.la
+
+libmppool_internal_la_SOURCES = \
+	src/base.h \
+	src/cpu.c src/cpu.h \
+	src/current.c \
+	src/deque.c src/deque.h \
+	src/error.c src/error.h \
+	src/fork.c src/fork.h \
+	src/frame.c src/frame.h \
+	src/func.c src/func.h \
+	src/items.c src/items.h \
+	src/iter.c \
+	src/job.c src/job.h \
+	src/memory.c src/memory.h \
+	src/multi.c src/multi.h \
+	src/pool.c src/pool.h \
+	src/queue.c src/queue.h \
+	src/result.c \
+	src/result_handler.c \
+	src/stream.c src/stream.h \
+	src/submit.c \
+	src/sync.c src/sync.h \
+	src/task_handler.c \
+	src/thread.c src/thread.h \
+	src/version.c \
+	src/wait.c src/wait.h \
+	src/worker.c
+# -fexceptions: a task that leaves its thread runs the cleanup handlers of its callers, at no cost to those that return.
+libmppool_internal_la_CFLAGS = $(AM_CFLAGS) $(VISIBILITY_CFLAGS) $(UNWIND_CFLAGS)
+libmppool_internal_la_LIBADD = $(PTHREAD_LIBS) $(LIBATOMIC)
+
+libmppool_la_SOURCES =
+libmppool_la_LIBADD = libmppool-internal.la
+
+# -version-info CURRENT:REVISION:AGE at a release, once for all that changed since the last one:
+#  1. sources changed, and nothing that a program sees: REVISION + 1.
+#  2. functions were added, none removed or changed: CURRENT + 1, REVISION 0, AGE + 1.
+#  3. a function was removed, or what it promises changed: CURRENT + 1, REVISION 0, AGE 0.
+libmppool_la_LDFLAGS = $(AM_LDFLAGS) $(DEFS_LDFLAGS) $(NODELETE_LDFLAGS) -no-undefined -version-info 0:0:0
+
+if HAVE_VERSION_SCRIPT
+libmppool_la_LDFLAGS += -Wl,--version-script=$(srcdir)/src/mppool.map
+endif
+libmppool_la_DEPENDENCIES = libmppool-internal.la src/mppool.map
+
+EXTRA_DIST += src/mppool.map src/README

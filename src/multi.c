@@ -1,0 +1,929 @@
+/* layer 2: claiming, running and ending the items of arrays and streams. */
+#include "multi.h"
+
+#include "memory.h"
+#include "stream.h"
+
+#include <pthread.h>
+
+/* ------------------------------------------------------------------------------------------------------------ spans */
+
+#define SPAN_UNITS ((size_t)UINT32_MAX)  /* most units of one span */
+
+static uint64_t span_of(size_t from, size_t to)
+{
+	return (uint64_t)from << 32 | (uint64_t)to;
+}
+
+static size_t span_from(uint64_t span)
+{
+	return (size_t)(span >> 32);
+}
+
+static size_t span_to(uint64_t span)
+{
+	return (size_t)(span & UINT32_MAX);
+}
+
+static size_t span_left(uint64_t span)
+{
+	return span_from(span) < span_to(span) ? span_to(span) - span_from(span) : 0;
+}
+
+/* M1: the lower edge, by up to `most` units. Returns how many; their first in *ret_from. */
+static size_t span_claim(struct mpp_cell *cell, size_t most, bool guided, size_t *ret_from)
+{
+	uint64_t span = mpp_peek(&cell->span);
+	size_t left, n;
+
+	while ((left = span_left(span)) > 0) {
+		n = mpp_min(most, guided ? (left + 7) / 8 : left);
+		if (mpp_cas(&cell->span, &span, span_of(span_from(span) + n, span_to(span)))) {
+			*ret_from = span_from(span);
+			return n;
+		}
+	}
+	return 0;
+}
+
+/* M1: the upper edge, under the lock: about that share of what is left, at least one unit. */
+static size_t span_steal_locked(struct mpp_cell *cell, bool whole, size_t *ret_from)
+{
+	uint64_t span = mpp_peek(&cell->span);
+	size_t left, n;
+
+	while ((left = span_left(span)) > 0) {
+		n = whole ? left : (left + 1) / 2;
+		if (mpp_cas(&cell->span, &span, span_of(span_from(span), span_to(span) - n))) {
+			*ret_from = span_to(span) - n;
+			return n;
+		}
+	}
+	return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------- birth and death */
+
+int mpp_multi_init(struct mpp_multi *m, enum mpp_kind kind, mppool *pool, struct mpp_func *func,
+                   const struct mpp_items *items, size_t ncells)
+{
+	m->cells = mpp_alloc_aligned(ncells > SIZE_MAX / 2 / sizeof m->cells[0] ? SIZE_MAX : ncells * sizeof m->cells[0]);
+	if (!m->cells)
+		return ENOMEM;
+	m->ncells = ncells;
+	for (size_t i = ncells; i-- > 0;) {
+		m->cells[i].next_free = m->free_cells;
+		m->free_cells = &m->cells[i];
+	}
+	m->job.func = func;
+	m->job.pool = pool;
+	m->job.u.more = &m->more;
+	m->job.kind = (uint8_t)kind;
+	m->job.flags = MPP_HAS_MORE | MPP_REGISTERED;
+	m->job.generation = mpp_fork_generation();
+	mpp_poke(&m->job.state, MPP_QUEUED);
+	m->items = *items;
+	m->unit = 1;
+	m->most = SIZE_MAX;
+	mpp_lock_init(&m->lock, MPP_RANK_JOB);
+	mpp_poke(&m->refs, 1);
+	return 0;
+}
+
+void mpp_multi_fini(struct mpp_multi *m)
+{
+	if (m->owns_results)
+		mpp_free(m->results);
+	mpp_free(m->good);
+	mpp_free(m->cells);
+}
+
+void mpp_multi_free(struct mpp_multi *m)
+{
+	mpp_multi_fini(m);
+	if (m->job.kind == MPP_STREAM)
+		mpp_stream_fini(mpp_stream_of(m));
+	else
+		mpp_free(m);
+}
+
+/* Units: the caller's chunks; or items, several to a unit only where there are more than a span can count. */
+static void cut_into_units(struct mpp_multi *m, size_t chunksize, size_t workers)
+{
+	size_t length = m->items.length, python = mpp_chunk_default(length, workers);
+
+	m->exact = chunksize > 0;
+	if (m->exact) {
+		m->unit = mpp_min(chunksize, mpp_max(length, 1));
+		m->most = 1;
+	} else {
+		m->unit = mpp_min(mpp_chunk_count(length, SPAN_UNITS), python);
+		m->unit = mpp_max(m->unit, 1);
+		m->most = mpp_max(python / m->unit, 1);
+	}
+}
+
+int mpp_array_new(mppool *pool, struct mpp_func *func, const struct mpp_items *items, void *results, bool keep,
+                  size_t chunksize, size_t workers, struct mpp_multi **ret_multi)
+{
+	struct mpp_multi *m = mpp_alloc_aligned(sizeof *m);
+	size_t unit = chunksize ? chunksize : 1, size = func->f.result_size;
+	int error;
+
+	if (!m)
+		return ENOMEM;
+	error = mpp_multi_init(m, MPP_ARRAY, pool, func, items,
+	                       mpp_max(mpp_min(workers, mpp_chunk_count(items->length, unit)), 1));
+	if (error) {
+		mpp_free(m);
+		return error;
+	}
+	cut_into_units(m, chunksize, workers);
+	m->results = results;
+	m->owns_results = !results && size > 0 && (keep || size > MPP_SCRATCH);
+	m->discards = !results && !m->owns_results;
+	if (m->owns_results && !mpp_multi_grow_results(m, 0, items->length)) {
+		mpp_multi_fini(m);
+		mpp_free(m);
+		return ENOMEM;
+	}
+	mpp_poke(&m->limit, items->length);
+	mpp_poke(&m->pending, items->length);
+	*ret_multi = m;
+	return 0;
+}
+
+void mpp_multi_ref(struct mpp_multi *m)
+{
+	mpp_add(&m->refs, 1);
+}
+
+void mpp_multi_unref(struct mpp_multi *m)
+{
+	if (mpp_sub(&m->refs, 1) == 1)
+		mpp_job_dequeue(&m->job);
+}
+
+size_t mpp_multi_length(const struct mpp_multi *m)
+{
+	return mpp_load(&m->limit);
+}
+
+size_t mpp_multi_done(const struct mpp_multi *m)
+{
+	size_t done = mpp_load(&m->undone);
+
+	for (size_t i = 0; i < m->ncells; i++)
+		done += mpp_load(&m->cells[i].done);
+	return done;
+}
+
+bool mpp_multi_keeps_results(const struct mpp_multi *m)
+{
+	if (m->job.kind == MPP_STREAM && !mpp_stream_of(m)->sink)
+		return true;
+	return m->owns_results && m->results;
+}
+
+bool mpp_multi_grow_results(struct mpp_multi *m, size_t from, size_t to)
+{
+	size_t size = m->job.func->f.result_size;
+	char *results;
+	unsigned char *good;
+
+	results = from == 0 ? mpp_zalloc(mpp_mul_overflows(to, size) ? SIZE_MAX : to * size)
+	                    : mpp_realloc(m->results, mpp_mul_overflows(to, size) ? SIZE_MAX : to * size);
+	if (!results)
+		return false;
+	m->results = results;
+	if (from > 0)
+		memset(results + from * size, 0, (to - from) * size);
+	if (!m->job.func->f.drop_result)
+		return true;
+	good = mpp_realloc(m->good, to);
+	if (!good)
+		return false;
+	m->good = good;
+	memset(good + from, 0, to - from);
+	return true;
+}
+
+void mpp_multi_drop_results(struct mpp_multi *m)
+{
+	size_t size = m->job.func->f.result_size, length = mpp_multi_length(m);
+
+	if (m->job.kind == MPP_STREAM && !mpp_stream_of(m)->sink) {
+		mpp_stream_drop_results(mpp_stream_of(m));
+		return;
+	}
+	for (size_t i = 0; i < length; i++)
+		if (m->good[i])
+			m->job.func->f.drop_result(m->results + i * size, m->job.func->f.context);
+}
+
+/* --------------------------------------------------------------------------------------------------------- outcomes */
+
+static enum mpp_outcome outcome_locked(const struct mpp_multi *m)
+{
+	uint32_t unrun = mpp_load(&m->unrun);
+
+	if (m->drawn_badly)
+		return MPP_OUT_ITER;
+	if (unrun & 1u << MPP_OUT_TERMINATED)
+		return MPP_OUT_TERMINATED;
+	if (unrun & 1u << MPP_OUT_BROKEN)
+		return MPP_OUT_BROKEN;
+	if (unrun & 1u << MPP_OUT_CANCELED)
+		return MPP_OUT_CANCELED;
+	return m->more.failure ? MPP_OUT_TASK : MPP_OK;
+}
+
+enum mpp_outcome mpp_multi_outcome(struct mpp_multi *m)
+{
+	enum mpp_outcome outcome;
+
+	mpp_lock(&m->lock);
+	outcome = outcome_locked(m);
+	mpp_unlock(&m->lock);
+	return outcome;
+}
+
+/* All items ended and nothing will be drawn. */
+static void complete(struct mpp_multi *m)
+{
+	enum mpp_outcome outcome;
+
+	mpp_lock(&m->lock);
+	outcome = outcome_locked(m);
+	if (outcome == MPP_OUT_BROKEN && m->more.failure) {      /* makes room for the initializer's */
+		mpp_failure_free(m->more.failure);
+		m->more.failure = NULL;
+	}
+	mpp_unlock(&m->lock);
+	mpp_pool_completed(m);
+	if (m->items.finish) {
+		struct mpp_frame frame;
+
+		mpp_assert_unlocked();
+		mpp_frame_push_hook(&frame, m->job.pool, &m->job);
+		m->items.finish(m->items.state);
+		mpp_frame_pop(&frame);
+	}
+	mpp_job_complete(&m->job, outcome);
+	if (m->job.kind == MPP_STREAM)
+		mpp_stream_signal_all(mpp_stream_of(m));
+	mpp_multi_unref(m);
+}
+
+void mpp_multi_complete_empty(struct mpp_multi *m)
+{
+	complete(m);
+}
+
+void mpp_multi_ended(struct mpp_multi *m, size_t items)
+{
+	if (items > 0 && mpp_sub(&m->pending, items) == items)
+		complete(m);
+}
+
+/* Of all failures the one of lowest index is kept. The message is copied outside the lock. */
+static void keep_failure(struct mpp_multi *m, size_t index, int code, const char *message)
+{
+	struct mpp_failure *fresh, *old;
+	bool lower;
+
+	mpp_lock(&m->lock);
+	lower = !m->drawn_badly && (!m->more.failure || index < m->more.failure->error.index);
+	mpp_unlock(&m->lock);
+	if (!lower)
+		return;
+	fresh = mpp_failure_new(code, index, message);
+	mpp_lock(&m->lock);
+	old = m->more.failure;
+	if (!m->drawn_badly && (!old || index < old->error.index))
+		m->more.failure = fresh;
+	else
+		old = fresh;
+	mpp_unlock(&m->lock);
+	if (old)
+		mpp_failure_free(old);
+}
+
+/* ------------------------------------------------------------------------------------------------------- items' ends */
+
+/* Items [first, first + count) in memory: of the caller's columns, or of a block. */
+struct items_view {
+	struct mppool_column columns[MPPOOL_MAX_ARGS];
+	char *results;                   /* NULL: scratch, or none */
+	size_t result_stride;
+};
+
+static void view_items(const struct mpp_multi *m, struct mpp_block *block, size_t first, struct items_view *view)
+{
+	const struct mpp_func *func = m->job.func;
+
+	if (m->items.next) {
+		const struct mpp_stream *s = mpp_stream_of(m);
+
+		for (size_t i = 0; i < func->f.nargs; i++)
+			view->columns[i] = (struct mppool_column){
+				block->args + (first - block->first) * s->arg_stride + func->offset[i], s->arg_stride,
+				func->f.arg_size[i]};
+	} else {
+		for (size_t i = 0; i < m->items.ncolumns; i++) {
+			const struct mppool_column *c = &m->items.columns[i];
+
+			view->columns[i] = (struct mppool_column){(const char *)c->base + first * c->stride, c->stride,
+			                                          func->f.arg_size[i]};
+		}
+	}
+	view->results = NULL;
+	view->result_stride = 0;
+	if (block && block->results) {
+		view->result_stride = mpp_stream_of(m)->result_stride;
+		view->results = block->results + (first - block->first) * view->result_stride;
+	} else if (m->results) {
+		view->result_stride = func->f.result_size;
+		view->results = m->results + first * view->result_stride;
+	}
+}
+
+static void view_args(const struct items_view *view, size_t nargs, size_t i, const void *args[MPPOOL_MAX_ARGS])
+{
+	for (size_t k = 0; k < nargs; k++)
+		args[k] = (const char *)view->columns[k].base + i * view->columns[k].stride;
+}
+
+static void drop_item_args(struct mpp_multi *m, const struct items_view *view, size_t i)
+{
+	const void *args[MPPOOL_MAX_ARGS];
+
+	if (m->job.func->f.drop_args) {
+		view_args(view, m->job.func->f.nargs, i, args);
+		mpp_hook_drop_args(&m->job, args);
+	}
+}
+
+static void zero_result(const struct mpp_multi *m, const struct items_view *view, size_t i)
+{
+	if (view->results)
+		memset(view->results + i * view->result_stride, 0, m->job.func->f.result_size);
+}
+
+void mpp_multi_drop_undrawn(struct mpp_multi *m, size_t from)
+{
+	struct items_view view;
+
+	if (!m->job.func->f.drop_args)
+		return;
+	view_items(m, NULL, 0, &view);
+	for (size_t i = from; i < m->items.length; i++)
+		drop_item_args(m, &view, i);
+}
+
+/* Claimed items that never run come to their end. Only the holder of a reference or a handle may. */
+static void end_unrun(struct mpp_multi *m, struct mpp_block *block, size_t first, size_t count)
+{
+	struct items_view view;
+
+	view_items(m, block, first, &view);
+	for (size_t i = 0; i < count; i++) {
+		zero_result(m, &view, i);
+		if (m->more.codes)
+			m->more.codes[first + i] = m->halt_code;
+		drop_item_args(m, &view, i);
+	}
+	if (!m->failed_fast)
+		mpp_or(&m->unrun, 1u << mpp_outcome_of_unrun(m->halt_code));
+	mpp_add(&m->undone, count);
+	if (block)
+		mpp_stream_never_ran(mpp_stream_of(m), block, first, count);
+	mpp_multi_ended(m, count);
+}
+
+/* --------------------------------------------------------------------------------------------------------- claiming */
+
+static void refilled_locked(struct mpp_cell *cell, size_t base, size_t from, size_t units, struct mpp_block *block)
+{
+	cell->base = base;
+	cell->block = block;
+	mpp_store(&cell->span, span_of(from, from + units));
+}
+
+static bool refill_from_cursor_locked(struct mpp_multi *m, struct mpp_cell *cell, size_t wanted)
+{
+	size_t units, share, base = m->cursor;
+
+	if (m->job.kind == MPP_STREAM) {
+		struct mpp_block *block = mpp_stream_claim_locked(mpp_stream_of(m), wanted, &base, &units);
+
+		if (block)
+			refilled_locked(cell, base, 0, units, block);
+		return block != NULL;
+	}
+	if (m->cursor >= m->items.length)
+		return false;
+	units = mpp_chunk_count(m->items.length - m->cursor, m->unit);
+	share = mpp_chunk_count(mpp_chunk_count(m->items.length, m->unit), m->ncells);
+	units = mpp_min(mpp_min(units, mpp_min(share, SPAN_UNITS)), wanted);
+	refilled_locked(cell, base, 0, units, NULL);
+	m->cursor = mpp_min(units * m->unit, m->items.length - base) + base;
+	return true;
+}
+
+static bool refill_by_stealing_locked(struct mpp_multi *m, struct mpp_cell *cell)
+{
+	struct mpp_cell *richest = NULL;
+	size_t most = 0, units, from = 0;
+
+	for (size_t i = 0; i < m->used_cells; i++) {
+		size_t left = span_left(mpp_peek(&m->cells[i].span));
+
+		if (left > most) {
+			most = left;
+			richest = &m->cells[i];
+		}
+	}
+	if (!richest)
+		return false;
+	units = span_steal_locked(richest, false, &from);
+	if (units > 0)
+		refilled_locked(cell, richest->base, from, units, richest->block);
+	return units > 0 || refill_by_stealing_locked(m, cell);
+}
+
+static bool claimable_locked(const struct mpp_multi *m)
+{
+	if (mpp_peek(&m->rests) > 0)
+		return true;
+	if (m->job.kind == MPP_STREAM ? mpp_stream_claimable_locked(mpp_stream_of(m)) : m->cursor < m->items.length)
+		return true;
+	for (size_t i = 0; i < m->used_cells; i++)
+		if (span_left(mpp_peek(&m->cells[i].span)) > 0)
+			return true;
+	return false;
+}
+
+bool mpp_multi_claimable(struct mpp_multi *m)
+{
+	bool claimable;
+
+	mpp_lock(&m->lock);
+	claimable = !mpp_job_halted(&m->job) && claimable_locked(m);
+	mpp_unlock(&m->lock);
+	return claimable;
+}
+
+/* A run of items in one place. */
+struct run {
+	size_t first, count;
+	struct mpp_block *block;
+};
+
+static bool take_rest_locked(struct mpp_multi *m, struct mpp_cell *cell, struct run *run)
+{
+	if (cell->rest_count == 0)
+		return false;
+	*run = (struct run){cell->rest_first, cell->rest_count, cell->rest_block};
+	cell->rest_count = 0;
+	mpp_poke(&m->rests, mpp_peek(&m->rests) - 1);
+	return true;
+}
+
+/* The visitor's own cell (or NULL) first: so it is free of a rest before its visitor can leave another one there. */
+static bool claim_rest_locked(struct mpp_multi *m, struct mpp_cell *own, struct run *run)
+{
+	if (mpp_peek(&m->rests) == 0)
+		return false;
+	if (own && take_rest_locked(m, own, run))
+		return true;
+	for (size_t i = 0; i < m->ncells; i++)
+		if (take_rest_locked(m, &m->cells[i], run))
+			return true;
+	return false;
+}
+
+/* The items of so many units from a cell's base; the last unit of all may be short. */
+static size_t items_of(const struct mpp_multi *m, size_t first, size_t units)
+{
+	size_t end = mpp_load(&m->limit);
+
+	return mpp_min(units * m->unit, end - first);
+}
+
+/* Everything that is left, piece by piece: for those who end items without running them. */
+static bool claim_any_locked(struct mpp_multi *m, struct run *run)
+{
+	size_t from = 0, units;
+
+	if (claim_rest_locked(m, NULL, run))
+		return true;
+	for (size_t i = 0; i < m->used_cells; i++) {
+		struct mpp_cell *cell = &m->cells[i];
+
+		units = span_steal_locked(cell, true, &from);
+		if (units > 0) {
+			run->first = cell->base + from * m->unit;
+			run->count = items_of(m, run->first, units);
+			run->block = cell->block;
+			return true;
+		}
+	}
+	if (m->job.kind == MPP_STREAM) {
+		run->block = mpp_stream_claim_locked(mpp_stream_of(m), SIZE_MAX, &run->first, &units);
+		run->count = run->block ? items_of(m, run->first, units) : 0;
+		return run->block != NULL;
+	}
+	run->first = m->cursor;
+	run->count = m->items.length - m->cursor;
+	run->block = NULL;
+	m->cursor = m->items.length;
+	return run->count > 0;
+}
+
+/* M5: no item of a chunk at hand begins any more. Returns how many that hits. */
+static size_t cut_chunks_locked(struct mpp_multi *m)
+{
+	size_t hit = 0;
+
+	for (size_t i = 0; i < m->used_cells; i++) {
+		size_t unbegun = mpp_or(&m->cells[i].unbegun, MPP_CUT);
+
+		if (!(unbegun & MPP_CUT))
+			hit += unbegun;
+	}
+	return hit;
+}
+
+/* Leaves the queue's count of calls that have not started. */
+static void started(struct mpp_multi *m)
+{
+	if (m->job.flags & MPP_LIMITED && !mpp_peek(&m->started) && !mpp_swap(&m->started, true))
+		mpp_pool_started(m->job.pool);
+}
+
+size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
+{
+	struct run run;
+	size_t hit;
+	bool more;
+
+	mpp_lock(&m->lock);
+	if (!mpp_job_halted(&m->job)) {
+		m->halt_code = code;
+		m->failed_fast = fail_fast;
+	}
+	mpp_or(&m->job.state, MPP_HALT | (stop ? MPP_STOP : 0));
+	hit = cut_chunks_locked(m);
+	if (m->job.kind == MPP_STREAM && mpp_stream_undrawn_locked(mpp_stream_of(m)))
+		hit++;
+	mpp_unlock(&m->lock);
+	started(m);
+	if (m->job.kind == MPP_STREAM)
+		mpp_stream_halted(mpp_stream_of(m));
+	do {
+		mpp_lock(&m->lock);
+		more = claim_any_locked(m, &run);
+		mpp_unlock(&m->lock);
+		if (more) {
+			hit += run.count;
+			end_unrun(m, run.block, run.first, run.count);
+		}
+	} while (more);
+	return hit;
+}
+
+/* --------------------------------------------------------------------------------------------------------- visiting */
+
+struct visit {
+	struct mpp_multi *m;
+	struct mpp_visitor *visitor;
+	struct mpp_cell *cell;           /* own, or the guest cell below */
+	struct mpp_cell guest;           /* for one visitor too many: a unit at a time, nothing to steal */
+	struct items_view view;          /* of the chunk at hand */
+	struct run run;                  /* the chunk at hand */
+	size_t at, handed;               /* the items [at, at + handed) of it are in the user's function */
+	size_t ended;                    /* M3: not reported yet */
+	bool plain;                      /* a success leaves nothing to do */
+	bool running;
+	alignas(max_align_t) char scratch[MPP_SCRATCH];
+};
+
+static void *result_of(struct visit *v, size_t i)
+{
+	if (v->view.results)
+		return v->view.results + i * v->view.result_stride;
+	return v->m->job.func->f.result_size ? v->scratch : NULL;
+}
+
+/* Item i of the chunk at hand ended, by itself or with its thread. */
+static void item_ended(struct visit *v, size_t i, int code)
+{
+	struct mpp_multi *m = v->m;
+	const struct mppool_func *f = &m->job.func->f;
+	const char *message = code ? mpp_frame_message(v->visitor->frame, code) : NULL;
+	size_t index = v->run.first + i;
+	bool consumed = m->job.kind == MPP_STREAM && !mpp_stream_of(m)->sink;
+
+	if (code) {
+		zero_result(m, &v->view, i);
+		if (!consumed)
+			keep_failure(m, index, code, message);
+	} else if (m->good) {
+		m->good[index] = 1;
+	} else if (m->discards && f->result_size > 0) {
+		mpp_hook_drop_result(&m->job, result_of(v, i));
+	}
+	if (m->more.codes)
+		m->more.codes[index] = code;
+	drop_item_args(m, &v->view, i);
+	if (consumed)
+		mpp_stream_publish(mpp_stream_of(m), v->run.block, index, code,
+		                   code ? mpp_failure_new(code, index, message) : NULL);
+	else if (m->job.kind == MPP_STREAM)
+		mpp_stream_sunk(mpp_stream_of(m), v->run.block, 1);
+	if (code && m->more.flags & MPPOOL_FAIL_FAST)
+		mpp_multi_halt(m, ECANCELED, false, true);
+}
+
+static void items_ended(struct visit *v, size_t i, size_t count, int code)
+{
+	v->ended += count;
+	mpp_poke(&v->cell->done, mpp_peek(&v->cell->done) + count);
+	if (v->plain && code == 0)
+		return;
+	for (; count > 0; i++, count--)
+		item_ended(v, i, code);
+}
+
+/* May item i of the chunk at hand begin? The first was begun by claiming it. */
+static bool begin(struct visit *v, size_t i)
+{
+	size_t before;
+
+	if (i > 0)
+		return !(mpp_sub(&v->cell->unbegun, 1) & MPP_CUT);
+	if (v->run.count == 1)
+		return true;
+	before = mpp_swap(&v->cell->unbegun, v->run.count - 1);
+	return !(before & MPP_CUT) || v->m->halt_code == ECANCELED;
+}
+
+static void set_deadline(struct visit *v)
+{
+	if (mpp_unlikely(v->m->more.task_timeout > 0))
+		v->visitor->frame->deadline = mpp_now() + v->m->more.task_timeout;
+}
+
+static int timed_code(const struct visit *v, int code)
+{
+	if (mpp_unlikely(v->visitor->frame->deadline != MPP_NEVER) && mpp_now() > v->visitor->frame->deadline)
+		return ETIMEDOUT;
+	return code;
+}
+
+/* Returns how many items ran or ended otherwise. */
+static size_t run_one_by_one(struct visit *v)
+{
+	const struct mppool_func *f = &v->m->job.func->f;
+	const void *args[MPPOOL_MAX_ARGS];
+	size_t i;
+
+	v->handed = 1;
+	for (i = 0; i < v->run.count && begin(v, i); i++) {
+		v->at = i;
+		mpp_frame_next(v->visitor->frame, v->run.first + i);
+		set_deadline(v);
+		view_args(&v->view, f->nargs, i, args);
+		items_ended(v, i, 1, timed_code(v, f->call(args, result_of(v, i), f->context)));
+	}
+	return i;
+}
+
+/* What the chunk function said of `count` items from i: how many of them that settles. */
+static size_t settle_chunk(struct visit *v, size_t i, size_t count, size_t failed, int code)
+{
+	if (code == 0 || failed >= count) {      /* all succeeded, or all failed */
+		items_ended(v, i, count, timed_code(v, code));
+		return count;
+	}
+	items_ended(v, i, failed, timed_code(v, 0));
+	items_ended(v, i + failed, 1, timed_code(v, code));
+	return failed + 1;
+}
+
+static void run_by_chunk(struct visit *v)
+{
+	const struct mppool_func *f = &v->m->job.func->f;
+	bool singly = !v->view.results && f->result_size > 0 && f->drop_result;  /* the scratch holds one result */
+	struct mppool_column columns[MPPOOL_MAX_ARGS];
+	size_t i = 0, failed;
+	struct mppool_chunk chunk = {sizeof chunk, 0, 0, columns, NULL, v->view.result_stride, &failed};
+
+	while (i < v->run.count) {
+		for (size_t k = 0; k < f->nargs; k++) {
+			columns[k] = v->view.columns[k];
+			columns[k].base = (const char *)columns[k].base + i * columns[k].stride;
+		}
+		failed = SIZE_MAX;
+		chunk.first = v->run.first + i;
+		chunk.count = singly ? 1 : v->run.count - i;
+		chunk.results = result_of(v, i);
+		v->at = i;
+		v->handed = chunk.count;
+		mpp_frame_next(v->visitor->frame, chunk.first);
+		set_deadline(v);
+		i += settle_chunk(v, i, chunk.count, failed, f->chunk_call(&chunk, f->context));
+	}
+}
+
+static void run_chunk(struct visit *v)
+{
+	struct mpp_multi *m = v->m;
+	const struct mppool_func *f = &m->job.func->f;
+	size_t i = v->run.count;
+
+	view_items(m, v->run.block, v->run.first, &v->view);
+	mpp_assert_unlocked();
+	v->running = true;
+	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
+		run_by_chunk(v);
+	else
+		i = run_one_by_one(v);
+	v->running = false;
+	if (i < v->run.count)
+		end_unrun(m, v->run.block, v->run.first + i, v->run.count - i);
+}
+
+/* ------------------------------------------------------------------------------------------------------ coming, going */
+
+static void enter(struct visit *v)
+{
+	struct mpp_frame *frame = v->visitor->frame;
+
+	mpp_lock(&v->m->lock);
+	v->cell = v->m->free_cells;
+	if (v->cell) {
+		v->m->free_cells = v->cell->next_free;
+		v->m->used_cells = mpp_max(v->m->used_cells, (size_t)(v->cell - v->m->cells) + 1);
+	}
+	mpp_unlock(&v->m->lock);
+	if (!v->cell) {
+		memset(&v->guest, 0, sizeof v->guest);
+		v->cell = &v->guest;
+	}
+	started(v->m);
+	frame->role = MPP_TASK;
+	frame->job = &v->m->job;
+	frame->stop = &v->m->job.state;
+}
+
+static void leave_locked(struct visit *v)
+{
+	if (v->cell == &v->guest)
+		return;
+	v->cell->next_free = v->m->free_cells;
+	v->m->free_cells = v->cell;
+}
+
+static void leave(struct visit *v)
+{
+	struct mpp_frame *frame = v->visitor->frame;
+
+	mpp_lock(&v->m->lock);
+	leave_locked(v);
+	mpp_unlock(&v->m->lock);
+	frame->role = MPP_IDLE;
+	frame->job = NULL;
+	frame->stop = NULL;
+	frame->deadline = MPP_NEVER;
+	if (v->cell == &v->guest)
+		mpp_add(&v->m->undone, mpp_peek(&v->guest.done));
+	mpp_multi_ended(v->m, v->ended);
+}
+
+/* The user's function left its thread. What it had in hand is lost; the rest of its chunk is for others. A guest has no
+ * place to leave it. */
+static void visit_lost(void *arg)
+{
+	struct visit *v = arg;
+	size_t lost_to, left;
+
+	if (!v->running)         /* in a hook, which must return: nothing more can be known */
+		return;
+	mpp_frame_top = v->visitor->frame;
+	lost_to = v->cell == &v->guest ? v->run.count : v->at + v->handed;
+	left = v->run.count - lost_to;
+	items_ended(v, v->at, lost_to - v->at, MPPOOL_ELOST);
+	if (left > 0) {
+		mpp_lock(&v->m->lock);
+		mpp_and(&v->cell->unbegun, MPP_CUT);
+		v->cell->rest_first = v->run.first + lost_to;
+		v->cell->rest_count = left;
+		v->cell->rest_block = v->run.block;
+		mpp_poke(&v->m->rests, mpp_peek(&v->m->rests) + 1);
+		mpp_unlock(&v->m->lock);
+	}
+	mpp_multi_ref(v->m);
+	leave(v);
+	if (mpp_job_halted(&v->m->job))
+		mpp_multi_halt(v->m, v->m->halt_code, false, false);     /* the rest, if a halt came too early for it */
+	else
+		mpp_pool_list(v->m);
+	mpp_multi_unref(v->m);
+}
+
+/* How many units to ask the cursor for. */
+static size_t wanted(const struct visit *v)
+{
+	if (v->cell == &v->guest)
+		return 1;
+	return v->m->job.kind == MPP_STREAM ? *v->visitor->batch : SIZE_MAX;
+}
+
+static bool claim_own(struct visit *v)
+{
+	size_t from = 0, units = span_claim(v->cell, v->m->most, !v->m->exact, &from);
+
+	if (units == 0)
+		return false;
+	v->run.first = v->cell->base + from * v->m->unit;
+	v->run.count = items_of(v->m, v->run.first, units);
+	v->run.block = v->cell->block;
+	return true;
+}
+
+/* The next chunk. Rests of lost workers come first. */
+static bool next_chunk(struct visit *v)
+{
+	struct mpp_multi *m = v->m;
+	bool refilled = false, rest = false;
+
+	while (mpp_unlikely(mpp_peek(&m->rests) > 0) || !claim_own(v)) {
+		mpp_lock(&m->lock);
+		if (!mpp_job_halted(&m->job)) {
+			rest = claim_rest_locked(m, v->cell, &v->run);
+			refilled = !rest && (span_left(mpp_peek(&v->cell->span)) > 0 ||
+			                     refill_from_cursor_locked(m, v->cell, wanted(v)) ||
+			                     (v->cell != &v->guest && refill_by_stealing_locked(m, v->cell)));
+		}
+		mpp_unlock(&m->lock);
+		if (rest || !refilled)
+			return rest;
+		refilled = false;
+	}
+	return true;
+}
+
+static bool should_leave(struct visit *v)
+{
+	struct mpp_visitor *visitor = v->visitor;
+
+	if (--visitor->chunks == 0)
+		return true;
+	if (visitor->urgent && mpp_peek(visitor->urgent) > visitor->level)
+		return true;
+	if (mpp_unlikely(visitor->deadline != MPP_NEVER) && mpp_now() > visitor->deadline)
+		return true;
+	return v->m->job.kind == MPP_STREAM && span_left(mpp_peek(&v->cell->span)) == 0;
+}
+
+#define QUICK 4000       /* nanoseconds: a visit as short as this may claim twice as much at once the next time */
+#define SLOW 20000       /* as long as this: one chunk at a time, for others may be waiting behind it */
+#define BATCH_MOST 64
+
+static void adapt(size_t *batch, int64_t took)
+{
+	if (took < QUICK)
+		*batch = mpp_min(*batch * 2, BATCH_MOST);
+	else if (took > SLOW)
+		*batch = 1;
+}
+
+bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor)
+{
+	int64_t start = m->job.kind == MPP_STREAM ? mpp_now() : 0;
+	bool exhausted = true;
+	struct visit v;
+
+	v.m = m;
+	v.visitor = visitor;
+	v.ended = 0;
+	v.running = false;
+	v.plain = m->job.kind == MPP_ARRAY && !m->more.codes && !m->job.func->f.drop_args && !m->good &&
+	          !(m->discards && m->job.func->f.drop_result);
+	enter(&v);
+	pthread_cleanup_push(visit_lost, &v);
+	while (next_chunk(&v)) {
+		run_chunk(&v);
+		if (should_leave(&v)) {
+			exhausted = false;
+			break;
+		}
+	}
+	pthread_cleanup_pop(0);
+	leave(&v);
+	if (m->job.kind == MPP_STREAM)
+		adapt(visitor->batch, mpp_now() - start);
+	return exhausted;
+}

@@ -1,0 +1,140 @@
+/* layer 2: a job of many items, which several workers claim at once.
+ *
+ * DESIGN. Items [0, cursor) were handed to cells, items [cursor, limit) can be; an array's limit is its length, a stream's
+ * grows as items are drawn. Each visitor (a worker, or a thread that waits and helps) owns a *cell*: a span of units of
+ * its own, on a cache line of its own, from which it claims unit after unit by one compare-and-swap that nobody
+ * contends. An empty cell is refilled under the job's lock: from the cursor, or else with half of another cell's span.
+ * So a million single items cost two CPUs one uncontended atomic operation each, and no item waits behind a long one
+ * while anybody is idle.
+ *
+ * A unit is the caller's chunk, if one was given. Else it is an item, and a visitor claims many at once, fewer and fewer
+ * toward the end of its span, never more than Python's chunk.
+ *
+ * Invariants:
+ *   M1  An item is claimed by moving an edge of the span that holds it: the lower by the cell's owner or under the lock,
+ *       the upper under the lock only. A span's items never come back into any span, so equal words mean equal spans.
+ *   M2  base and block of a cell change under the lock while its span is empty.
+ *   M3  `pending` counts the items that have not ended and, in a stream, one for the drawing. Visitors report in bulk,
+ *       at the latest before they wait for anything. Whoever brings it to 0 completes the job.
+ *   M5  Within a chunk of several items, handed over one by one, each begins by a step on `unbegun` of its cell. Whoever
+ *       halts the job sets MPP_CUT there: the items behind are then sure not to begin, and how many is known exactly.
+ *       A chunk that was claimed when its cell had been cut already runs whole if the halt was a cancel, which has
+ *       counted it among what runs.
+ *   M4  `refs` counts who may touch the job without owning a handle: one until completion, one for each place in a
+ *       queue or list of the pool's, one for each visitor. The last one drops the engine's reference (MPP_QUEUED). */
+#ifndef MPP_MULTI_H
+#define MPP_MULTI_H
+
+#include "job.h"
+
+struct mpp_block;
+
+struct mpp_cell {
+	alignas(MPP_LINE) _Atomic uint64_t span;         /* units [high half, low half) from base: M1 */
+	size_t base;                                     /* M2: the item of unit 0 */
+	struct mpp_block *block;                         /* M2: streams: where these items are stored */
+	_Atomic size_t done;                             /* items that its owners ended: progress */
+	_Atomic size_t unbegun;                          /* M5: items of the chunk at hand that have not begun, MPP_CUT */
+	size_t rest_first, rest_count;                   /* the lock: items of a chunk whose worker went away */
+	struct mpp_block *rest_block;
+	struct mpp_cell *next_free;                      /* the lock */
+};
+
+#define MPP_CUT (SIZE_MAX / 2 + 1)
+
+struct mpp_multi {
+	struct mpp_job job;
+	struct mpp_more more;
+	struct mpp_items items;                          /* constant */
+	size_t unit;                                     /* items of one unit */
+	bool exact;                                      /* a unit is a chunk of the caller's */
+	size_t most;                                     /* units claimed at once, at most */
+	char *results;                                   /* NULL: dropped, or none, or a stream's blocks have them */
+	bool owns_results;
+	bool discards;                                   /* a result is dropped as soon as it is there */
+	unsigned char *good;                             /* owned results that may have to be dropped: 1: succeeded */
+
+	alignas(MPP_LINE) struct mpp_lock lock;
+	size_t cursor;                                   /* the lock */
+	struct mpp_cell *free_cells;                     /* the lock */
+	size_t used_cells;                               /* the lock: cells that ever had a span */
+	_Atomic size_t rests;                            /* the lock writes: cells with a rest */
+	int halt_code;                                   /* the lock until MPP_HALT is set, then constant */
+	bool failed_fast;                                /* the same */
+	bool drawn_badly;                                /* the lock: the generator failed; more.failure is its */
+	struct mpp_cell *cells;
+	size_t ncells;
+
+	alignas(MPP_LINE) _Atomic size_t limit;          /* released by the drawer: the items before it are there */
+	_Atomic size_t pending;                          /* M3 */
+	_Atomic uint32_t unrun;                          /* bits 1 << enum mpp_outcome: why items never ran */
+	_Atomic size_t undone;                           /* items that never ran: progress */
+	_Atomic size_t refs;                             /* M4 */
+
+	_Atomic bool started;                            /* MPP_LIMITED: no longer counted among the waiting calls */
+	_Atomic bool listed;                             /* the pool's lock writes: in its list of open jobs */
+	struct mpp_multi *next_open;                     /* the pool's lock */
+	struct mpp_multi *prev_live, *next_live;         /* the pool's lock: all that have not completed */
+	unsigned sweep;                                  /* the pool's lock: the last sweep that came by */
+};
+
+static inline struct mpp_multi *mpp_multi_of(const struct mpp_job *job)
+{
+	return mpp_container((uintptr_t)job, struct mpp_multi, job);
+}
+
+/* Who visits, and how long it may stay. */
+struct mpp_visitor {
+	struct mpp_frame *frame;
+	size_t *batch;                   /* chunks of a stream to take at once: grows while they are short */
+	const _Atomic int *urgent;       /* leave when it is above level; NULL: stay */
+	int level;
+	size_t chunks;                   /* the most to run; counted down */
+	int64_t deadline;                /* to leave after; MPP_NEVER */
+};
+
+/* Sets up the common part. Cells: as many as visitors can be at work. 0 or ENOMEM. The reference to func is the
+ * caller's until all went well. */
+int mpp_multi_init(struct mpp_multi *m, enum mpp_kind kind, mppool *pool, struct mpp_func *func,
+                   const struct mpp_items *items, size_t ncells);
+void mpp_multi_fini(struct mpp_multi *m);
+
+/* map over columns. results NULL and keep: the library's own array; results NULL and not keep: dropped. */
+int mpp_array_new(mppool *pool, struct mpp_func *func, const struct mpp_items *items, void *results, bool keep,
+                  size_t chunksize, size_t workers, struct mpp_multi **ret_multi);
+
+/* Where results go that nobody wants: small ones into a visitor's stack, others must be kept. */
+#define MPP_SCRATCH 256
+
+/* Claims and runs items until nothing is left to claim (true: exhausted, for now in a stream) or the visitor is to leave
+ * (false). The caller holds a reference. */
+bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor);
+
+/* Something is there to be claimed? The lock is taken. */
+bool mpp_multi_claimable(struct mpp_multi *m);
+
+/* Starts nothing more: what was not claimed ends with the code. Only the first call counts. `stop`: running items see
+ * should_stop. Returns how many items will never run because of this call. */
+size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast);
+
+void mpp_multi_complete_empty(struct mpp_multi *m);              /* an array of no items */
+void mpp_multi_drop_undrawn(struct mpp_multi *m, size_t from);   /* columns that a stream never came to */
+enum mpp_outcome mpp_multi_outcome(struct mpp_multi *m);         /* once no item is left that may change it */
+void mpp_multi_ended(struct mpp_multi *m, size_t items);         /* M3 */
+void mpp_multi_ref(struct mpp_multi *m);
+void mpp_multi_unref(struct mpp_multi *m);
+
+size_t mpp_multi_done(const struct mpp_multi *m);
+size_t mpp_multi_length(const struct mpp_multi *m);              /* of a completed one */
+bool mpp_multi_keeps_results(const struct mpp_multi *m);
+void mpp_multi_drop_results(struct mpp_multi *m);
+
+/* Owned results: room for items [from, to), zeroed. False: no memory, nothing is lost. */
+bool mpp_multi_grow_results(struct mpp_multi *m, size_t from, size_t to);
+void mpp_multi_free(struct mpp_multi *m);
+
+/* What layer 4 does for multis. */
+void mpp_pool_list(struct mpp_multi *m);         /* there is something to claim: make it known, wake a worker */
+void mpp_pool_completed(struct mpp_multi *m);    /* no longer among the live */
+
+#endif

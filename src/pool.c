@@ -1,0 +1,593 @@
+/* layer 4: a pool's life: creation, close, terminate, join, destroy; and the registry of jobs that it waits for. */
+#include "pool.h"
+
+#include "cpu.h"
+#include "fork.h"
+#include "memory.h"
+
+/* --------------------------------------------------------------------------------------------------------- shutdown */
+
+static bool nothing_waits_locked(const mppool *pool)
+{
+	for (int p = 0; p < MPP_PRIORITIES; p++)
+		if (pool->queue[p].count > 0 || pool->open_first[p])
+			return false;
+	return true;
+}
+
+/* Nothing that runs, or could still be submitted by what runs: API's "everything accepted is finished". */
+static bool quiescent_locked(const mppool *pool)
+{
+	return pool->registered == 0 && mpp_peek(&pool->nidle) == pool->nalive && nothing_waits_locked(pool);
+}
+
+static void release_workers_locked(mppool *pool)
+{
+	struct mpp_worker *w;
+
+	pool->finished = true;
+	while ((w = pool->idle) != NULL) {
+		pool->idle = w->next_idle;
+		w->idle = false;
+		mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
+		mpp_worker_unpark(w);
+	}
+}
+
+void mpp_pool_advance_locked(mppool *pool)
+{
+	int state = mpp_peek(&pool->state);
+
+	if (state == MPPOOL_RUN)
+		return;
+	if (!pool->finished && (state > MPPOOL_CLOSED || quiescent_locked(pool)))
+		release_workers_locked(pool);
+	if (pool->finished && pool->nalive == 0 && pool->registered == 0 && !pool->draw_stop) {
+		pool->draw_stop = true;
+		mpp_add(&pool->draw_word, 1);
+		mpp_wake_all(&pool->draw_word);
+	}
+	if (pool->draw_stop && pool->nhandlers == 0 && !pool->due_stop) {
+		pool->due_stop = true;
+		mpp_store(&pool->due_word, 1);
+		mpp_wake_all(&pool->due_word);
+	}
+	if (pool->nthreads == 0) {
+		mpp_add(&pool->gone_word, 1);
+		mpp_wake_all(&pool->gone_word);
+	}
+}
+
+void mpp_pool_thread_gone(mppool *pool)
+{
+	pool->nthreads--;
+	mpp_pool_advance_locked(pool);
+}
+
+/* --------------------------------------------------------------------------------------------------------- registry */
+
+void mpp_pool_register_locked(mppool *pool, struct mpp_job *job)
+{
+	struct mpp_multi *m;
+
+	if (!(job->flags & MPP_REGISTERED))
+		return;
+	pool->registered++;
+	if (job->kind == MPP_SINGLE)
+		return;
+	m = mpp_multi_of(job);
+	m->sweep = pool->sweep;
+	m->prev_live = NULL;
+	m->next_live = pool->live;
+	if (pool->live)
+		pool->live->prev_live = m;
+	pool->live = m;
+	if (m->items.next)
+		pool->ngenerators++;
+}
+
+void mpp_pool_completed(struct mpp_multi *m)
+{
+	mppool *pool = m->job.pool;
+
+	mpp_lock(&pool->lock);
+	if (m->prev_live)
+		m->prev_live->next_live = m->next_live;
+	else
+		pool->live = m->next_live;
+	if (m->next_live)
+		m->next_live->prev_live = m->prev_live;
+	if (m->items.next) {
+		pool->ngenerators--;
+		if (pool->nhandlers > mpp_max(pool->ngenerators, 1)) {
+			mpp_add(&pool->draw_word, 1);
+			mpp_wake_all(&pool->draw_word);
+		}
+	}
+	mpp_unlock(&pool->lock);
+}
+
+void mpp_pool_unregister(mppool *pool)
+{
+	mpp_lock(&pool->lock);
+	pool->registered--;
+	mpp_pool_advance_locked(pool);
+	mpp_unlock(&pool->lock);
+}
+
+void mpp_pool_started(mppool *pool)
+{
+	mpp_lock(&pool->lock);
+	pool->waiting--;
+	if (pool->room_waiters > 0) {
+		mpp_add(&pool->room_word, 1);
+		mpp_wake_one(&pool->room_word);
+	}
+	mpp_unlock(&pool->lock);
+}
+
+const struct mppool_error *mpp_pool_broken_error(mppool *pool)
+{
+	static const struct mppool_error unknown = {MPPOOL_EBROKEN, 0, 0, "An initializer failed"};
+	const struct mpp_failure *why;
+
+	mpp_lock(&pool->lock);
+	why = pool->broken;
+	mpp_unlock(&pool->lock);
+	return why ? &why->error : &unknown;
+}
+
+/* -------------------------------------------------------------------------------------------------------- stopping */
+
+/* Calls `each` once for every job of many items that is live now, outside the lock. */
+static void sweep_live(mppool *pool, unsigned sweep, void (*each)(struct mpp_multi *m, int code), int code)
+{
+	struct mpp_multi *m;
+
+	for (;;) {
+		mpp_lock(&pool->lock);
+		for (m = pool->live; m && m->sweep == sweep; m = m->next_live)
+			;
+		if (m) {
+			m->sweep = sweep;
+			mpp_multi_ref(m);
+		}
+		mpp_unlock(&pool->lock);
+		if (!m)
+			return;
+		each(m, code);
+		mpp_multi_unref(m);
+	}
+}
+
+static void halt(struct mpp_multi *m, int code)
+{
+	mpp_multi_halt(m, code, true, false);
+}
+
+static void lift(struct mpp_multi *m, int code)
+{
+	(void)code;
+	if (m->job.kind == MPP_STREAM)
+		mpp_stream_lift(mpp_stream_of(m));
+}
+
+static struct mpp_job *pop_any_locked(mppool *pool)
+{
+	for (int p = MPP_PRIORITIES - 1; p >= 0; p--) {
+		struct mpp_job *job = mpp_queue_pop(&pool->queue[p]);
+
+		if (job)
+			return job;
+	}
+	return NULL;
+}
+
+static void discard_single(struct mpp_job *job, int code)
+{
+	if (mpp_single_claim(job, true))
+		mpp_single_discard(job, code);
+}
+
+static void discard_queued(mppool *pool, int code)
+{
+	for (;;) {
+		struct mpp_job *job;
+
+		mpp_lock(&pool->lock);
+		job = pop_any_locked(pool);
+		mpp_pool_hints_locked(pool);
+		mpp_unlock(&pool->lock);
+		if (!job)
+			return;
+		if (job->kind == MPP_SINGLE)
+			discard_single(job, code);
+		else
+			mpp_multi_unref(mpp_multi_of(job));      /* sweep_live has ended its items */
+	}
+}
+
+static void close_open_streams(mppool *pool)
+{
+	for (;;) {
+		struct mpp_multi *m = NULL;
+
+		mpp_lock(&pool->lock);
+		for (int p = 0; p < MPP_PRIORITIES && !m; p++)
+			m = pool->open_first[p];
+		if (m)
+			mpp_pool_unlist_locked(m);
+		mpp_unlock(&pool->lock);
+		if (!m)
+			return;
+		mpp_multi_unref(m);
+	}
+}
+
+static void discard_deques(mppool *pool, int code)
+{
+	for (size_t i = 0; i < pool->nworkers; i++) {
+		struct mpp_job *job;
+
+		while ((job = mpp_deque_steal(&pool->workers[i].inbox)) != NULL ||
+		       (job = mpp_deque_steal(&pool->workers[i].deque)) != NULL)
+			discard_single(job, code);
+	}
+}
+
+void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
+{
+	int code = state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED;
+	unsigned sweep;
+
+	mpp_lock(&pool->lock);
+	if (mpp_peek(&pool->state) > MPPOOL_CLOSED) {
+		mpp_unlock(&pool->lock);
+		if (why)
+			mpp_failure_free(why);
+		return;
+	}
+	pool->broken = why;
+	mpp_store_seq(&pool->state, state);      /* before the deques are emptied: mpp_pool_submit looks at it afterwards */
+	mpp_poke(&pool->urgent, INT_MAX);
+	sweep = ++pool->sweep;
+	mpp_add(&pool->room_word, 1);
+	mpp_wake_all(&pool->room_word);
+	mpp_pool_advance_locked(pool);
+	mpp_unlock(&pool->lock);
+	sweep_live(pool, sweep, halt, code);
+	close_open_streams(pool);
+	discard_queued(pool, code);
+	discard_deques(pool, code);
+}
+
+/* ------------------------------------------------------------------------------------------------------- public calls */
+
+MPP_PUBLIC int mppool_close(mppool *pool)
+{
+	unsigned sweep;
+
+	if (!pool)
+		return EINVAL;
+	if (mpp_pool_is_foreign(pool))
+		return MPPOOL_EFORKED;
+	mpp_lock(&pool->lock);
+	if (mpp_peek(&pool->state) != MPPOOL_RUN) {
+		mpp_unlock(&pool->lock);
+		return 0;
+	}
+	mpp_store_seq(&pool->state, MPPOOL_CLOSED);
+	sweep = ++pool->sweep;
+	mpp_add(&pool->room_word, 1);
+	mpp_wake_all(&pool->room_word);
+	mpp_unlock(&pool->lock);
+	sweep_live(pool, sweep, lift, 0);
+	mpp_lock(&pool->lock);
+	mpp_pool_advance_locked(pool);
+	mpp_unlock(&pool->lock);
+	return 0;
+}
+
+MPP_PUBLIC int mppool_terminate(mppool *pool)
+{
+	if (!pool)
+		return EINVAL;
+	if (mpp_pool_is_foreign(pool))
+		return MPPOOL_EFORKED;
+	mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
+	return 0;
+}
+
+MPP_PUBLIC int mppool_state(const mppool *pool)
+{
+	return pool ? mpp_load(&pool->state) : MPPOOL_TERMINATED;
+}
+
+static void join_threads(mppool *pool)
+{
+	struct mpp_handler *h, *next;
+
+	for (size_t i = 0; i < pool->nworkers; i++)
+		if (pool->workers[i].started)
+			mpp_thread_join(pool->workers[i].thread);
+	for (h = pool->left; h; h = next) {
+		next = h->next;
+		mpp_thread_join(h->thread);
+		mpp_free(h);
+	}
+	pool->left = NULL;
+	if (pool->result_started)
+		mpp_thread_join(pool->result_handler);
+}
+
+/* Predicate: no thread is left and one caller has joined them all. gone_word changes with both. */
+static int await_threads(mppool *pool, int64_t deadline)
+{
+	bool timed_out = false;
+
+	mpp_lock(&pool->lock);
+	while (pool->joining != 2) {
+		uint32_t word = mpp_peek(&pool->gone_word);
+
+		if (pool->nthreads == 0 && pool->joining == 0) {
+			pool->joining = 1;
+			mpp_unlock(&pool->lock);
+			join_threads(pool);
+			mpp_lock(&pool->lock);
+			pool->joining = 2;
+			mpp_add(&pool->gone_word, 1);
+			mpp_wake_all(&pool->gone_word);
+			break;
+		}
+		if (timed_out || deadline == 0) {
+			mpp_unlock(&pool->lock);
+			return ETIMEDOUT;
+		}
+		mpp_unlock(&pool->lock);
+		timed_out = mpp_park(&pool->gone_word, word, deadline) == ETIMEDOUT;
+		mpp_lock(&pool->lock);
+	}
+	mpp_unlock(&pool->lock);
+	return 0;
+}
+
+MPP_PUBLIC int mppool_join(mppool *pool, double timeout)
+{
+	int64_t deadline;
+
+	if (!pool || mpp_deadline(timeout, &deadline) != 0)
+		return EINVAL;
+	if (mpp_pool_is_foreign(pool))
+		return MPPOOL_EFORKED;
+	if (mpp_load(&pool->state) == MPPOOL_RUN)
+		return MPPOOL_ERUNNING;
+	if (mpp_frame_in_pool(pool))
+		return EDEADLK;
+	return await_threads(pool, deadline);
+}
+
+static void free_worker(struct mpp_worker *w)
+{
+	mpp_deque_fini(&w->deque);
+	mpp_deque_fini(&w->inbox);
+}
+
+static void free_pool(mppool *pool)
+{
+	for (int p = 0; p < MPP_PRIORITIES; p++)
+		mpp_queue_fini(&pool->queue[p]);
+	for (size_t i = 0; pool->workers && i < pool->nworkers; i++)
+		free_worker(&pool->workers[i]);
+	if (pool->broken)
+		mpp_failure_free(pool->broken);
+	mpp_free(pool->workers);
+	mpp_free(pool->advertised);
+	mpp_free((void *)(uintptr_t)pool->options.name);
+	mpp_free((void *)(uintptr_t)pool->options.cpus);
+	mpp_free(pool);
+}
+
+static void abandon_singles(mppool *pool)
+{
+	struct mpp_job *job;
+
+	while ((job = pop_any_locked(pool)) != NULL)
+		if (job->kind == MPP_SINGLE)
+			mpp_job_abandon_queued(job);
+	for (size_t i = 0; i < pool->nworkers; i++)
+		while ((job = mpp_deque_steal(&pool->workers[i].inbox)) != NULL ||
+		       (job = mpp_deque_steal(&pool->workers[i].deque)) != NULL)
+			mpp_job_abandon_queued(job);
+}
+
+/* In a child of fork: the threads are not here, and locks may be held for ever by those that are not. What the pool
+ * holds goes with it, if its lists were not being changed when the process was copied. */
+static void abandon(mppool *pool)
+{
+	struct mpp_multi *m, *next;
+
+	if (mpp_peek(&pool->lock.word) != 0)
+		return;
+	abandon_singles(pool);
+	for (m = pool->live; m; m = next) {
+		next = m->next_live;
+		mpp_job_abandon_queued(&m->job);
+	}
+	free_pool(pool);
+}
+
+MPP_PUBLIC int mppool_destroy(mppool *pool)
+{
+	if (!pool)
+		return 0;
+	if (mpp_pool_is_foreign(pool)) {
+		abandon(pool);
+		return 0;
+	}
+	if (mpp_frame_in_pool(pool)) {
+		mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
+		return EDEADLK;
+	}
+	if (mpp_load(&pool->state) == MPPOOL_RUN)
+		mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
+	await_threads(pool, MPP_NEVER);
+	free_pool(pool);
+	return 0;
+}
+
+/* --------------------------------------------------------------------------------------------------------- creation */
+
+static int check_options(const struct mppool_options *o)
+{
+	if (o->workers < 0 || o->callback_mode != MPPOOL_CALLBACKS_THREAD || o->trace || o->reserved != 0)
+		return EINVAL;
+	if ((o->flags & ~(unsigned)MPPOOL_CALLER_HELPS) || (o->flags && o->initializer))
+		return EINVAL;
+	if (!o->cpus != (o->ncpus == 0) || mpp_mul_overflows(o->ncpus, sizeof o->cpus[0]))
+		return EINVAL;
+	for (size_t i = 0; i < o->ncpus; i++)
+		if (o->cpus[i] < 0)
+			return EINVAL;
+	return 0;
+}
+
+static size_t default_workers(void)
+{
+	const char *text = getenv("MPPOOL_WORKERS");
+	char *end;
+	long n = text ? strtol(text, &end, 10) : 0;
+
+	return n > 0 && n <= INT_MAX && *end == '\0' ? (size_t)n : (size_t)mpp_cpu_usable();
+}
+
+static char *copy_bytes(const void *from, size_t size)
+{
+	char *copy = mpp_alloc(size);
+
+	return copy ? memcpy(copy, from, size) : NULL;
+}
+
+static int init_worker(mppool *pool, size_t i)
+{
+	struct mpp_worker *w = &pool->workers[i];
+
+	mpp_deque_init(&w->deque);
+	mpp_deque_init(&w->inbox);
+	w->pool = pool;
+	w->index = (int)i;
+	w->batch = 1;
+	w->stream_batch = 1;
+	return mpp_deque_reserve(&w->deque, 1) || mpp_deque_reserve(&w->inbox, 1) ? ENOMEM : 0;
+}
+
+static int init_pool(mppool *pool, const struct mppool_options *o)
+{
+	size_t n = o->workers ? (size_t)o->workers : default_workers();
+	const char *name = o->name ? o->name : "mppool";
+	int error = 0, cpus = mpp_cpu_usable();
+
+	pool->options = *o;
+	pool->options.name = copy_bytes(name, strlen(name) + 1);
+	pool->options.cpus = o->cpus ? (const int *)(void *)copy_bytes(o->cpus, o->ncpus * sizeof o->cpus[0]) : NULL;
+	pool->generation = mpp_fork_generation();
+	pool->most_searching = cpus > 1 ? (uint32_t)cpus / 2 : 0;
+	mpp_lock_init(&pool->lock, MPP_RANK_POOL);
+	mpp_poke(&pool->urgent, -1);
+	pool->workers = mpp_alloc_aligned(mpp_mul_overflows(n, sizeof pool->workers[0]) ? SIZE_MAX
+	                                                                                 : n * sizeof pool->workers[0]);
+	pool->advertised = mpp_zalloc((n + 63) / 64 * sizeof pool->advertised[0]);
+	if (!pool->options.name || (o->cpus && !pool->options.cpus) || !pool->workers || !pool->advertised)
+		return ENOMEM;
+	pool->nworkers = n;
+	for (size_t i = 0; i < n && !error; i++)
+		error = init_worker(pool, i);
+	return error;
+}
+
+/* All or nothing: the counts are set first, as if all threads were there; those that could not be started are taken off
+ * again. */
+static int start_threads(mppool *pool)
+{
+	int error;
+	size_t i = 0;
+
+	pool->nalive = pool->nworkers;
+	pool->nstarting = pool->nworkers;
+	pool->nthreads = pool->nworkers + 1;
+	error = mpp_result_handler_start(pool);
+	if (error) {
+		pool->result_started = false;
+		pool->nthreads = 0;
+		pool->nalive = 0;
+		return error;
+	}
+	error = mpp_task_handler_start(pool);
+	while (i < pool->nworkers && !error)
+		if ((error = mpp_worker_start(&pool->workers[i], pthread_self())) == 0)
+			i++;
+	if (!error)
+		return 0;
+	mpp_lock(&pool->lock);
+	if (i < pool->nworkers)
+		pool->workers[i].started = false;
+	pool->nalive -= pool->nworkers - i;
+	pool->nthreads -= pool->nworkers - i;
+	pool->nstarting -= pool->nworkers - i;
+	mpp_unlock(&pool->lock);
+	return error;
+}
+
+/* Predicate: every first initializer has returned. */
+static int await_initializers(mppool *pool)
+{
+	if (!pool->options.initializer)
+		return 0;
+	while (mpp_load(&pool->start_word) == 0)
+		mpp_park(&pool->start_word, 0, MPP_NEVER);
+	return mpp_load(&pool->state) == MPPOOL_BROKEN ? MPPOOL_EBROKEN : 0;
+}
+
+static void give_up(mppool *pool)
+{
+	mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
+	if (pool->result_started)
+		await_threads(pool, MPP_NEVER);
+	free_pool(pool);
+}
+
+MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_pool)
+{
+	struct mppool_options o = MPPOOL_OPTIONS_INIT;
+	mppool *pool;
+	int error = 0;
+
+	if (!ret_pool)
+		return EINVAL;
+	if (options)
+		error = mpp_struct_copy(&o, options, sizeof o, sizeof o);
+	if (!error)
+		error = check_options(&o);
+	if (!error)
+		error = mpp_fork_watch();
+	if (error)
+		return error;
+	pool = mpp_alloc_aligned(sizeof *pool);
+	if (!pool)
+		return ENOMEM;
+	error = init_pool(pool, &o);
+	if (error) {
+		free_pool(pool);
+		return error;
+	}
+	error = start_threads(pool);
+	if (!error)
+		error = await_initializers(pool);
+	if (error) {
+		if (error == MPPOOL_EBROKEN)
+			mpp_last_error_set(mpp_pool_broken_error(pool));
+		give_up(pool);
+		return error;
+	}
+	*ret_pool = pool;
+	return 0;
+}

@@ -1,0 +1,164 @@
+/* layer 3: the pool that workers and handlers share. Its life cycle is in pool.c, layer 4.
+ *
+ * DESIGN. One short lock guards the queue of calls, the list of sleeping workers, the counts of what is alive, and so
+ * every decision that must not be torn: "the pool is open, so this call is accepted", "there is nothing to do, so I
+ * sleep", "nothing is alive and the pool is closed, so all go home". Work does not pass through it item by item: a worker
+ * takes several short calls at a time into its own deque, joins a map once, and runs what its tasks submit itself.
+ *
+ * Sleeping and waking, where no wake-up may be lost and none wasted:
+ *   P1  A worker sleeps only after it was put on the idle list under the lock that it held while it found the queue
+ *       empty; whoever puts something there holds the lock, too.
+ *   P2  Deques are filled without the lock: the pusher stores and then looks for idle workers, a worker that went on the
+ *       idle list then looks into the deques. Store before load on both sides: one of them sees the other.
+ *   P3  Nobody is woken while a worker searches: it will find what was put there, because it looks again after it has
+ *       stopped to count as a searcher. A searcher that found something wakes the next if there is more.
+ *   P4  So: if there is work that nobody has claimed and a worker sleeps, then a worker searches, or somebody who is in
+ *       the library, and not in a user function, is about to wake one.
+ *
+ * Calls start in the order in which they were submitted, although a worker takes several short ones at once:
+ *   P5  A worker takes calls from the queue only while every other worker's inbox is empty, which it sees under the lock
+ *       under which inboxes are filled. So there is one batch at a time, all start the oldest call of it first, and
+ *       what is in the queue is younger. While a batch is open one other worker watches it, and helps when it takes
+ *       longer than was thought.
+ *
+ * Shutdown, each step under the lock by whoever made its condition true (mpp_pool_advance_locked):
+ *   closed      and nothing is queued, open, registered, and every worker idle -> finished
+ *   terminated  or broken -> finished
+ *   finished    -> workers leave
+ *   and no worker and no registered job is left -> task handlers leave
+ *   and no task handler is left and no callback due -> the result handler leaves
+ *   and no thread is left -> join returns */
+#ifndef MPP_POOL_H
+#define MPP_POOL_H
+
+#include "deque.h"
+#include "queue.h"
+#include "stream.h"
+#include "thread.h"
+
+#define MPP_PRIORITIES 3         /* index 0: -1 ... 2: 1 */
+
+struct mpp_worker {
+	struct mpp_deque deque;                          /* what its own tasks submitted: it takes the newest */
+	struct mpp_deque inbox;                          /* what it took from the queue at once: all take the oldest */
+	_Atomic int64_t batch_start;                     /* when it did; it writes, others see whether it is stuck */
+	int batch_priority;                              /* the lock writes, its owner may read: priority index of the inbox */
+	alignas(MPP_LINE) _Atomic uint32_t wake;         /* it sleeps while this is 0 */
+	struct mpp_worker *prev_idle, *next_idle;        /* the lock */
+	bool idle;                                       /* the lock: on the idle list */
+	bool searching;                                  /* the lock: counted in nsearching */
+	/* Its own thread's: */
+	alignas(MPP_LINE) mppool *pool;
+	int index;
+	void *state;                                     /* the initializer's */
+	size_t batch;                                    /* calls to take at once */
+	size_t stream_batch;                             /* chunks of a stream to take at once */
+	size_t chunks_left;                              /* until it retires */
+	unsigned turns;
+	bool advertised;                                 /* its bit in pool->advertised is set */
+	bool initialized;                                /* the finalizer is due */
+	/* Handed from a thread to its successor, which joins it first: */
+	pthread_t thread, before;
+	bool has_before, started;
+};
+
+struct mpp_handler {             /* of generators */
+	pthread_t thread;
+	mppool *pool;
+	struct mpp_handler *next;        /* the lock: among those that have left */
+};
+
+struct mppool {
+	/* Constant after creation. */
+	struct mppool_options options;   /* name and cpus are the pool's own copies */
+	size_t nworkers;
+	struct mpp_worker *workers;
+	_Atomic uint64_t *advertised;    /* a bit per worker whose inbox or deque may hold something; its owner writes it */
+	unsigned char generation;        /* of the process */
+	uint32_t most_searching;
+
+	/* Looked at without the lock, written under it. */
+	alignas(MPP_LINE) _Atomic int state;             /* MPPOOL_RUN ... */
+	_Atomic int urgent;              /* what waits: 2 * priority index, + 1 with open streams; -1: nothing */
+	_Atomic uint32_t nidle;          /* P2 */
+	_Atomic uint32_t nsearching;     /* P3 */
+	_Atomic size_t queued;           /* calls and open multis: what a searcher looks at */
+
+	/* The lock's. */
+	alignas(MPP_LINE) struct mpp_lock lock;
+	struct mpp_queue queue[MPP_PRIORITIES];          /* struct mpp_job: singles, and multis not yet exhausted */
+	struct mpp_multi *open_first[MPP_PRIORITIES], *open_last[MPP_PRIORITIES];        /* streams with items to claim */
+	unsigned alternate;              /* queue and open streams take turns */
+	unsigned passed;                 /* takes that went past a lower priority */
+	struct mpp_worker *batch_owner;  /* P5: who took the last batch; only its inbox can hold anything */
+	struct mpp_worker *idle;         /* the last to sleep is the first to be woken */
+	_Atomic(struct mpp_worker *) vacant;             /* by next_idle: lost and not replaced; the lock writes */
+	size_t waiting;                  /* calls that have not started, counted with a queue limit */
+	size_t room_waiters;
+	struct mpp_multi *live;          /* that have not completed */
+	unsigned sweep;
+	size_t registered;               /* jobs, until they ended */
+	bool finished;                   /* workers leave */
+	size_t nalive;                   /* workers in service */
+	size_t nhandlers, nidle_handlers, ngenerators;   /* task handlers; live streams with a generator */
+	bool draw_stop;
+	struct mpp_stream *draw_first, *draw_last;
+	struct mpp_handler *left;        /* task handlers to be joined */
+	struct mpp_job *due_first, *due_last;            /* callbacks */
+	bool due_stop;
+	size_t nthreads;                 /* of all kinds, until their last look at the pool */
+	int joining;                     /* 0, 1 somebody is at it, 2 done */
+	size_t nstarting;                /* workers whose first initializer has not returned */
+	struct mpp_failure *broken;      /* why, once BROKEN; constant then */
+	pthread_t result_handler, result_before;
+	bool has_result_before, result_started;
+
+	/* Words to sleep on; each changes under the lock. */
+	alignas(MPP_LINE) _Atomic uint32_t room_word;    /* room in the queue, or no more hope of it */
+	_Atomic uint32_t draw_word;      /* something to draw, or stop */
+	_Atomic uint32_t due_word;       /* 0: the result handler sleeps, or is about to */
+	_Atomic uint32_t gone_word;      /* nthreads is 0; joining is 2 */
+	_Atomic uint32_t start_word;     /* nstarting is 0 */
+};
+
+/* Under the lock: go on with the shutdown as far as can be. */
+void mpp_pool_advance_locked(mppool *pool);
+
+/* Under the lock: a sleeping worker that should be woken for new work, now counted as searching; or NULL.
+ * mpp_worker_unpark() outside the lock. */
+struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool);
+void mpp_worker_unpark(struct mpp_worker *worker);
+
+/* There is new work in a deque, or more of it in a multi that is listed: P2, P4. */
+void mpp_pool_notify(mppool *pool);
+
+/* Brings hints up to date after the queue or the open list changed. */
+void mpp_pool_hints_locked(mppool *pool);
+void mpp_pool_unlist_locked(struct mpp_multi *m);
+
+/* Stops everything: MPPOOL_TERMINATED, or MPPOOL_BROKEN with a failure, which is taken over. */
+void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why);
+
+void mpp_pool_thread_gone(mppool *pool);         /* a thread's last look at the pool */
+
+/* Does the pool belong to the process that this one was forked from? */
+static inline bool mpp_pool_is_foreign(const mppool *pool)
+{
+	return pool->generation != mpp_fork_generation();
+}
+
+/* A job that the pool waits for, and what is accepted now; see submit.c. The lock is held. */
+void mpp_pool_register_locked(mppool *pool, struct mpp_job *job);
+
+/* A thread for the worker, which first joins `before`, the one that had its place, if there was one. 0 or an errno value. */
+int mpp_worker_start(struct mpp_worker *worker, pthread_t before);
+void mpp_workers_refill(mppool *pool);           /* tries again where no thread was to be had for a lost worker */
+void mpp_worker_frame(struct mpp_worker *worker, struct mpp_frame *frame);       /* for work nested in another */
+struct mpp_visitor mpp_worker_visitor(struct mpp_worker *worker, struct mpp_frame *frame, const struct mpp_job *job);
+void mpp_worker_advertise(struct mpp_worker *worker);
+
+int mpp_task_handler_start(mppool *pool);
+void mpp_task_handlers_more(mppool *pool);       /* another one, if generators that block could hold up others */
+int mpp_result_handler_start(mppool *pool);
+
+#endif

@@ -1,0 +1,118 @@
+/* layer 2: a stream: items drawn on the way, in blocks, between a drawer, the visitors and consumers.
+ *
+ * DESIGN. Items live in blocks of slots: arguments (of generators), outcome, result (of imap). One thread at a time
+ * draws: it fills the slot at the limit and moves the limit. Visitors claim whole chunks between cursor and limit and
+ * publish each item's outcome in its slot. Consumers take results in order of index, or of completion, under a lock of
+ * their own. The window keeps drawn - taken within the buffer; an item is taken by a consumer or, where there is none
+ * (map over a generator: a *sink*), by ending.
+ *
+ * Drawing moves between four states, under the job's lock:
+ *      IDLE -> SCHEDULED     there is room; a generator waits for a task handler, columns are drawn by whoever sees it
+ *      SCHEDULED -> DRAWING  a thread has begun
+ *      DRAWING -> IDLE       the window is full
+ *      any -> DONE           the end, a failure, or a halt
+ *
+ * Invariants:
+ *   S1  A drawer that goes IDLE looks at `taken` once more; a taker that has published `taken` looks whether the drawer
+ *       is IDLE. Store before load on both sides: one of them sees the other, so no room is overlooked.
+ *   S2  A publisher stores the outcome and then loads `waiters`; a consumer adds itself to `waiters` and then looks at
+ *       the outcome. One of them sees the other.
+ *   S3  After an item's outcome is published its visitor touches the slot no more; the block goes when all its items
+ *       were taken. */
+#ifndef MPP_STREAM_H
+#define MPP_STREAM_H
+
+#include "multi.h"
+
+enum mpp_drawing { MPP_DRAW_IDLE, MPP_DRAW_SCHEDULED, MPP_DRAW_DRAWING, MPP_DRAW_DONE };
+enum mpp_slot_state { MPP_SLOT_OPEN, MPP_SLOT_READY, MPP_SLOT_NEVER_RAN };
+
+struct mpp_slot_head {
+	_Atomic uint32_t state;          /* enum mpp_slot_state; its release publishes the rest and the result */
+	int code;
+	struct mpp_failure *failure;     /* owned by the slot until taken */
+	struct mpp_slot_head *next;      /* unordered: the one that was ready before this one */
+	struct mpp_block *block;
+};
+
+struct mpp_block {
+	struct mpp_block *prev, *next;   /* the job's lock */
+	size_t first;                    /* index of its first item */
+	_Atomic size_t left;             /* items not taken; a sink's visitors share it, else the consumers' lock has it */
+	char *args, *results;            /* behind the heads */
+	struct mpp_slot_head slot[];
+};
+
+struct mpp_stream {
+	struct mpp_multi multi;
+	bool ordered, sink;              /* constant */
+	size_t block_items;              /* constant: a multiple of the unit */
+	size_t arg_stride;               /* constant: bytes of all arguments of an item; 0: columns */
+	size_t result_stride;            /* constant: bytes of a result in a block */
+
+	struct mpp_block *head, *tail, *spare;   /* the job's lock; the tail's open slots are the drawer's */
+	struct mpp_block *claiming;      /* the job's lock: has the cursor's item; NULL: that was not drawn yet */
+	_Atomic uint32_t drawing;        /* enum mpp_drawing: the job's lock writes, S1 reads */
+	_Atomic size_t buffer;           /* SIZE_MAX: no bound; lifted by close */
+	_Atomic size_t capacity;         /* the drawer writes: items that `results` has room for; SIZE_MAX: no limit */
+	struct mpp_stream *next_draw;    /* the pool's lock */
+
+	alignas(MPP_LINE) struct mpp_lock turn;  /* the consumers' */
+	size_t next;                     /* turn: ordered: the next index; unordered: items taken or skipped */
+	_Atomic size_t next_hint;        /* the same, for publishers */
+	struct mpp_block *reading;       /* turn: ordered: has item `next`; NULL: not looked up yet */
+	struct mpp_slot_head *ready;     /* turn: unordered: in order of completion */
+	bool told;                       /* turn: the outcome of the whole was told, now MPPOOL_ESTOP for ever */
+
+	alignas(MPP_LINE) _Atomic size_t taken;          /* S1 */
+	_Atomic uint32_t waiters;        /* S2 */
+	_Atomic uint32_t helpers;        /* workers that wait here: they want to know of items to run, too */
+	_Atomic uint32_t signal;         /* changes when there may be something to do; consumers and helpers sleep on it */
+	_Atomic(struct mpp_slot_head *) completed;       /* unordered: published, newest first */
+	_Atomic size_t skipped;          /* unordered: items that never ran */
+};
+
+struct mpp_stream_options {
+	bool ordered, sink, keep;        /* keep: a sink's results go to an array of the library's */
+	void *results;                   /* a sink's */
+	size_t chunksize, buffersize, workers;
+};
+
+int mpp_stream_new(mppool *pool, struct mpp_func *func, const struct mpp_items *items,
+                   const struct mpp_stream_options *options, struct mpp_stream **ret_stream);
+
+static inline struct mpp_stream *mpp_stream_of(const struct mpp_multi *m)
+{
+	return mpp_container((uintptr_t)m, struct mpp_stream, multi);
+}
+
+/* There may be room in the window: see that somebody draws. Any thread; not under the job's lock. */
+void mpp_stream_kick(struct mpp_stream *s);
+
+/* Draws until the window is full, the input ends or its turn is over. A task handler's, or for columns anybody's. */
+void mpp_stream_draw(struct mpp_stream *s, struct mpp_frame *frame);
+
+/* The pool is closed: what was accepted is finished although nobody reads it. */
+void mpp_stream_lift(struct mpp_stream *s);
+
+/* Hooks of multi.c. */
+void mpp_stream_publish(struct mpp_stream *s, struct mpp_block *block, size_t index, int code,
+                        struct mpp_failure *failure);
+void mpp_stream_never_ran(struct mpp_stream *s, struct mpp_block *block, size_t first, size_t count);
+void mpp_stream_sunk(struct mpp_stream *s, struct mpp_block *block, size_t count);       /* a sink's items ended */
+struct mpp_block *mpp_stream_claim_locked(struct mpp_stream *s, size_t units_wanted, size_t *ret_first,
+                                          size_t *ret_units);
+bool mpp_stream_claimable_locked(const struct mpp_stream *s);
+void mpp_stream_drop_results(struct mpp_stream *s);
+bool mpp_stream_undrawn_locked(const struct mpp_stream *s);      /* the drawing is not over */
+void mpp_stream_halted(struct mpp_stream *s);    /* ends the drawing, unless a drawer is about to see the halt itself */
+void mpp_stream_signal_all(struct mpp_stream *s);
+void mpp_stream_fini(struct mpp_stream *s);
+
+/* Consumers: one result. 0, MPPOOL_ETASK (*ret_failure is handed over), MPPOOL_ESTOP, the codes of the whole, or EAGAIN:
+ * nothing yet. */
+int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure);
+
+void mpp_pool_draw(struct mpp_stream *s);        /* layer 4: to a task handler. The job's lock is held */
+
+#endif

@@ -1,0 +1,239 @@
+/* layer 0: park by futex, or by a small table of mutexes and condition variables where there is none. */
+#include "sync.h"
+
+#include "cpu.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <time.h>
+
+int64_t mpp_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int mpp_deadline(double seconds, int64_t *ret_deadline)
+{
+	if (seconds != seconds)
+		return EINVAL;
+	if (seconds < 0 || seconds > 4e9)        /* over a century: for ever */
+		*ret_deadline = MPP_NEVER;
+	else if (seconds == 0)
+		*ret_deadline = 0;
+	else
+		*ret_deadline = mpp_now() + (int64_t)(seconds * 1e9) + 1;
+	return 0;
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+	struct timespec t;
+
+	t.tv_sec = (time_t)(ns / 1000000000);
+	t.tv_nsec = (long)(ns % 1000000000);
+	return t;
+}
+
+#ifdef HAVE_FUTEX
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if !defined(SYS_futex) && defined(SYS_futex_time64)
+#define SYS_futex SYS_futex_time64
+#endif
+
+int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
+{
+	struct timespec at, *until = NULL;
+	int saved = errno, result = 0;
+
+	if (deadline != MPP_NEVER) {
+		at = timespec_of(deadline);
+		until = &at;
+	}
+	/* WAIT_BITSET takes an absolute time on the monotonic clock. A raw system call is no cancellation point. */
+	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, until, NULL, FUTEX_BITSET_MATCH_ANY) != 0 &&
+	    errno == ETIMEDOUT)
+		result = ETIMEDOUT;
+	errno = saved;
+	return result;
+}
+
+static void wake(_Atomic uint32_t *word, int count)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+	errno = saved;
+}
+
+void mpp_wake_one(_Atomic uint32_t *word)
+{
+	wake(word, 1);
+}
+
+void mpp_wake_all(_Atomic uint32_t *word)
+{
+	wake(word, INT_MAX);
+}
+
+#else
+
+/* A sleeper holds its bucket's mutex from before it reads the word until it sleeps; a waker takes the mutex after the
+ * word was changed. So the sleeper either sees the new value or is asleep when the broadcast comes. Words share
+ * buckets, so every wake is a broadcast and every sleeper looks again. */
+#define BUCKETS 64
+static struct bucket {
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+} buckets[BUCKETS];
+static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
+
+static void buckets_make(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	for (int i = 0; i < BUCKETS; i++) {
+		pthread_mutex_init(&buckets[i].mutex, NULL);
+		pthread_cond_init(&buckets[i].cond, &attr);
+	}
+	pthread_condattr_destroy(&attr);
+}
+
+static struct bucket *bucket_of(const void *word)
+{
+	pthread_once(&buckets_once, buckets_make);
+	return &buckets[((uintptr_t)word >> 4) * 2654435761u / 64 % BUCKETS];
+}
+
+int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
+{
+	struct bucket *b = bucket_of(word);
+	struct timespec at = timespec_of(deadline == MPP_NEVER ? 0 : deadline);
+	int cancel_state, result = 0;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	pthread_mutex_lock(&b->mutex);
+	if (mpp_load_seq(word) == value) {
+		if (deadline == MPP_NEVER)
+			pthread_cond_wait(&b->cond, &b->mutex);
+		else
+			result = pthread_cond_timedwait(&b->cond, &b->mutex, &at);
+	}
+	pthread_mutex_unlock(&b->mutex);
+	pthread_setcancelstate(cancel_state, NULL);
+	return result == ETIMEDOUT ? ETIMEDOUT : 0;
+}
+
+void mpp_wake_all(_Atomic uint32_t *word)
+{
+	struct bucket *b = bucket_of(word);
+
+	pthread_mutex_lock(&b->mutex);
+	pthread_cond_broadcast(&b->cond);
+	pthread_mutex_unlock(&b->mutex);
+}
+
+void mpp_wake_one(_Atomic uint32_t *word)
+{
+	mpp_wake_all(word);
+}
+
+#endif
+
+/* ------------------------------------------------------------------------------------------------------------- spin */
+
+#define SPIN_BUDGET 20000        /* nanoseconds: about what waking a thread on another CPU takes */
+#define SPIN_LOST 5000           /* a gap between two looks that tells of a CPU lost to somebody else */
+#define SPIN_PAUSES 16           /* between two looks */
+
+static bool have_several_cpus(void)
+{
+	static _Atomic int answer;       /* 0: not asked yet; every asker gets the same */
+	int cpus = mpp_peek(&answer);
+
+	if (cpus == 0) {
+		cpus = mpp_cpu_usable();
+		mpp_poke(&answer, cpus);
+	}
+	return cpus > 1;
+}
+
+bool mpp_spin_more(struct mpp_spin *spin)
+{
+	int64_t now;
+
+	if (!have_several_cpus())
+		return false;
+	for (int i = 0; i < SPIN_PAUSES; i++)
+		mpp_relax();
+	now = mpp_now();
+	if (!spin->started) {
+		spin->started = true;
+		spin->start = spin->last = now;
+		return true;
+	}
+	if (now - spin->start > SPIN_BUDGET || now - spin->last > SPIN_LOST)
+		return false;
+	spin->last = now;
+	return true;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- lock */
+
+#define SPINS 100        /* looks before sleeping: about as long as a few critical sections take */
+
+void mpp_lock_init(struct mpp_lock *lock, enum mpp_rank rank)
+{
+	mpp_poke(&lock->word, 0);
+	lock->rank = rank;
+}
+
+/* Predicate of the sleep: the word is 2. Whoever unlocks a 2 wakes one sleeper, and a sleeper that was woken takes the
+ * lock as a 2 again, because others may still sleep. */
+void mpp_lock_slow(struct mpp_lock *lock)
+{
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t free = 0;
+
+		if (mpp_peek(&lock->word) == 0 && mpp_cas(&lock->word, &free, 1))
+			return;
+		mpp_relax();
+	}
+	while (mpp_swap(&lock->word, 2) != 0)
+		mpp_park(&lock->word, 2, MPP_NEVER);
+}
+
+#ifdef MPP_DEBUG
+
+#define DEPTH 8
+static _Thread_local const struct mpp_lock *held[DEPTH];
+static _Thread_local int nheld;
+
+void mpp_lock_ranked(const struct mpp_lock *lock)
+{
+	assert(nheld < DEPTH);
+	assert(nheld == 0 || held[nheld - 1]->rank < lock->rank);
+	held[nheld++] = lock;
+}
+
+void mpp_unlock_ranked(const struct mpp_lock *lock)
+{
+	assert(nheld > 0 && held[nheld - 1] == lock);
+	(void)lock;
+	nheld--;
+}
+
+void mpp_assert_unlocked(void)
+{
+	assert(nheld == 0);
+}
+
+#endif

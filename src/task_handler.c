@@ -1,0 +1,204 @@
+/* layer 3: task handlers: the threads that call generators.
+ *
+ * H1  There is an idle task handler, or there are as many as live generators: so a generator that blocks for ever holds up
+ *     no other. Looked after by whoever makes it false: a submitter of a generator, and a handler about to enter one.
+ * H2  The first handler stays; others leave when they are idle and more than there are live generators. Who leaves joins
+ *     those that left before, so at most one ended thread waits to be joined. */
+#include "pool.h"
+
+#include "memory.h"
+
+static void frame_of(mppool *pool, struct mpp_frame *frame, struct mpp_job *job)
+{
+	memset(frame, 0, sizeof *frame);
+	frame->pool = pool;
+	frame->pool_state = &pool->state;
+	frame->worker_index = -1;
+	frame->deadline = MPP_NEVER;
+	if (job) {
+		frame->role = MPP_GENERATOR;
+		frame->job = job;
+		frame->stop = &job->state;
+	}
+}
+
+/* ------------------------------------------------------------------------------------------------------ the draw list */
+
+void mpp_pool_draw(struct mpp_stream *s)
+{
+	mppool *pool = s->multi.job.pool;
+
+	mpp_lock(&pool->lock);
+	s->next_draw = NULL;
+	if (pool->draw_last)
+		pool->draw_last->next_draw = s;
+	else
+		pool->draw_first = s;
+	pool->draw_last = s;
+	mpp_add(&pool->draw_word, 1);
+	if (pool->nidle_handlers > 0)
+		mpp_wake_one(&pool->draw_word);
+	mpp_unlock(&pool->lock);
+}
+
+static struct mpp_stream *next_stream_locked(mppool *pool)
+{
+	struct mpp_stream *s = pool->draw_first;
+
+	if (s) {
+		pool->draw_first = s->next_draw;
+		if (!pool->draw_first)
+			pool->draw_last = NULL;
+	}
+	return s;
+}
+
+static void unref_multi(void *m)
+{
+	mpp_multi_unref(m);
+}
+
+static void draw(mppool *pool, struct mpp_stream *s)
+{
+	struct mpp_frame frame;
+
+	mpp_task_handlers_more(pool);
+	frame_of(pool, &frame, &s->multi.job);
+	pthread_cleanup_push(unref_multi, &s->multi);
+	mpp_stream_draw(s, &frame);
+	pthread_cleanup_pop(1);
+}
+
+/* ---------------------------------------------------------------------------------------------------- coming, going */
+
+static bool surplus_locked(const mppool *pool)
+{
+	return pool->nhandlers > mpp_max(pool->ngenerators, 1);
+}
+
+/* Predicate: something to draw, draw_stop, or one handler too many; draw_word changes with each of them. */
+static struct mpp_stream *await_stream_locked(mppool *pool)
+{
+	for (;;) {
+		struct mpp_stream *s = next_stream_locked(pool);
+		uint32_t word = mpp_peek(&pool->draw_word);
+
+		if (s || pool->draw_stop || surplus_locked(pool))
+			return s;
+		pool->nidle_handlers++;
+		mpp_unlock(&pool->lock);
+		mpp_park(&pool->draw_word, word, MPP_NEVER);
+		mpp_lock(&pool->lock);
+		pool->nidle_handlers--;
+	}
+}
+
+static void join_left(struct mpp_handler *h)
+{
+	while (h) {
+		struct mpp_handler *next = h->next;
+
+		mpp_thread_join(h->thread);
+		mpp_free(h);
+		h = next;
+	}
+}
+
+static void depart(struct mpp_handler *h)
+{
+	mppool *pool = h->pool;
+	struct mpp_handler *left;
+
+	mpp_lock(&pool->lock);
+	left = pool->left;
+	pool->left = NULL;
+	pool->nhandlers--;
+	mpp_unlock(&pool->lock);
+	join_left(left);
+	mpp_lock(&pool->lock);
+	h->next = pool->left;
+	pool->left = h;
+	mpp_pool_thread_gone(pool);
+	mpp_unlock(&pool->lock);
+}
+
+static void serve(struct mpp_handler *h)
+{
+	mppool *pool = h->pool;
+
+	for (;;) {
+		struct mpp_stream *s;
+
+		mpp_lock(&pool->lock);
+		s = await_stream_locked(pool);
+		mpp_unlock(&pool->lock);
+		if (!s)
+			break;
+		draw(pool, s);
+	}
+	depart(h);
+}
+
+static int try_successor(void *pool)
+{
+	return mpp_task_handler_start(pool);
+}
+
+/* A generator left the thread; its drawing was ended on the way here. A successor takes over. */
+static void handler_lost(void *arg)
+{
+	struct mpp_handler *h = arg;
+
+	mpp_thread_insist(try_successor, h->pool);
+	depart(h);
+}
+
+static void *handler_main(void *arg)
+{
+	struct mpp_handler *h = arg;
+	struct mpp_frame frame;
+
+	frame_of(h->pool, &frame, NULL);
+	mpp_thread_name(h->pool->options.name, "-task");
+	mpp_frame_push(&frame);
+	pthread_cleanup_push(handler_lost, h);
+	serve(h);
+	pthread_cleanup_pop(0);
+	mpp_frame_pop(&frame);
+	return NULL;
+}
+
+int mpp_task_handler_start(mppool *pool)
+{
+	struct mpp_thread_options options = {0, -1};
+	struct mpp_handler *h = mpp_zalloc(sizeof *h);
+	int error;
+
+	if (!h)
+		return ENOMEM;
+	h->pool = pool;
+	mpp_lock(&pool->lock);
+	pool->nhandlers++;
+	pool->nthreads++;
+	mpp_unlock(&pool->lock);
+	error = mpp_thread_start(&h->thread, &options, handler_main, h);
+	if (error) {
+		mpp_free(h);
+		mpp_lock(&pool->lock);
+		pool->nhandlers--;
+		mpp_pool_thread_gone(pool);
+		mpp_unlock(&pool->lock);
+	}
+	return error;
+}
+
+void mpp_task_handlers_more(mppool *pool)
+{
+	bool more;
+
+	mpp_lock(&pool->lock);
+	more = pool->nidle_handlers == 0 && pool->nhandlers < pool->ngenerators;
+	mpp_unlock(&pool->lock);
+	if (more)
+		mpp_task_handler_start(pool);    /* without a thread the others do what they can; it is tried again */
+}

@@ -1,0 +1,135 @@
+/* layer 0: every pthread call that is not a lock. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "thread.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#define MIN_DEFAULT_STACK ((size_t)1 << 20)
+
+static int set_stack(pthread_attr_t *attr, size_t size)
+{
+	size_t usual = 0;
+
+	if (size > 0)
+		return pthread_attr_setstacksize(attr, size);
+	if (pthread_attr_getstacksize(attr, &usual) == 0 && usual < MIN_DEFAULT_STACK)
+		return pthread_attr_setstacksize(attr, MIN_DEFAULT_STACK);
+	return 0;
+}
+
+static int set_cpu(pthread_attr_t *attr, int cpu)
+{
+#ifdef HAVE_PTHREAD_ATTR_SETAFFINITY_NP
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return 0;
+	if (cpu >= CPU_SETSIZE)
+		return EINVAL;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	return pthread_attr_setaffinity_np(attr, sizeof set, &set);
+#else
+	(void)attr;
+	return cpu < 0 ? 0 : EINVAL;
+#endif
+}
+
+int mpp_thread_start(pthread_t *ret_thread, const struct mpp_thread_options *options, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	int error = pthread_attr_init(&attr);
+
+	if (error)
+		return error;
+	error = set_stack(&attr, options->stack_size);
+	if (!error)
+		error = set_cpu(&attr, options->cpu);
+	if (!error) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		error = pthread_create(ret_thread, &attr, run, arg);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	pthread_attr_destroy(&attr);
+	return error;
+}
+
+int mpp_thread_insist(int (*start)(void *arg), void *arg)
+{
+	struct timespec pause = {0, 1000000};
+	int cancel_state, error;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	while ((error = start(arg)) == EAGAIN || error == ENOMEM) {
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 100000000)
+			pause.tv_nsec *= 2;
+	}
+	pthread_setcancelstate(cancel_state, NULL);
+	return error;
+}
+
+void mpp_thread_join(pthread_t thread)
+{
+	int cancel_state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	pthread_join(thread, NULL);
+	pthread_setcancelstate(cancel_state, NULL);
+}
+
+void mpp_thread_name(const char *stem, const char *suffix)
+{
+	char name[16];   /* the limit of Linux, with the final zero */
+	int room = (int)sizeof name - 1 - (int)strlen(suffix);
+
+	snprintf(name, sizeof name, "%.*s%s", room > 0 ? room : 0, stem, suffix);
+#if defined(HAVE_PTHREAD_SETNAME_NP)
+	pthread_setname_np(pthread_self(), name);
+#endif
+}
+
+/* ------------------------------------------------------------------------------------------------------ exit hooks */
+
+static pthread_key_t exit_key;
+static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
+static bool exit_key_works;
+static _Thread_local struct mpp_exit_hook *exit_hooks;
+
+/* Other libraries' destructors may call us after this one ran: the hooks are then registered again, and the system
+ * comes round again. */
+static void run_exit_hooks(void *unused)
+{
+	struct mpp_exit_hook *hook;
+
+	(void)unused;
+	while ((hook = exit_hooks) != NULL) {
+		exit_hooks = hook->next;
+		hook->registered = false;
+		hook->run();
+	}
+}
+
+static void make_exit_key(void)
+{
+	exit_key_works = pthread_key_create(&exit_key, run_exit_hooks) == 0;
+}
+
+void mpp_at_thread_exit(struct mpp_exit_hook *hook)
+{
+	if (hook->registered)
+		return;
+	pthread_once(&exit_once, make_exit_key);
+	hook->registered = true;
+	hook->next = exit_hooks;
+	exit_hooks = hook;
+	if (exit_key_works)
+		pthread_setspecific(exit_key, hook);
+}

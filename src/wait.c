@@ -1,0 +1,160 @@
+/* layer 5: waiting, and helping while waiting. */
+#include "wait.h"
+
+bool mpp_wait_is_deadlock(const struct mpp_job *job)
+{
+	return mpp_frame_in_job(job) || mpp_frame_in_callback(job->pool);
+}
+
+int mpp_wait_outcome(const struct mpp_job *job)
+{
+	int code = mpp_outcome_code(mpp_job_outcome(job));
+
+	if (code == MPPOOL_ETASK || code == MPPOOL_EITER || code == MPPOOL_EBROKEN)
+		mpp_last_error_set(mpp_job_error(job));
+	return code;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- helping */
+
+/* A thread outside the pool, which may already be helping it: all its frames of the pool are then such tasks. */
+static bool is_outside(const mppool *pool)
+{
+	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
+		if (f->pool == pool && f->role != MPP_TASK && f->role != MPP_HOOK)
+			return false;
+	return true;
+}
+
+/* In a generator of the pool: the workers may all be waiting for what it draws. Its thread was not initialized, so it
+ * must not run what counts on that. */
+static bool is_uninitialized_generator(const mppool *pool)
+{
+	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
+		if (f->pool == pool && f->role == MPP_GENERATOR)
+			return !pool->options.initializer;
+	return false;
+}
+
+struct helper {
+	struct mpp_frame frame;
+	struct mpp_multi *multi;         /* with a reference, or NULL */
+};
+
+/* A frame for work that this thread does while it waits. False: it may not. */
+static bool helper_frame(const struct mpp_job *job, struct mpp_frame *frame, bool help_from_outside)
+{
+	mppool *pool = job->pool;
+	const struct mpp_frame *mine = mpp_frame_of_worker(pool);
+
+	if (mine) {
+		mpp_worker_frame(mine->worker, frame);
+		return true;
+	}
+	if (!(help_from_outside && job->flags & MPP_HELPED && is_outside(pool)) && !is_uninitialized_generator(pool))
+		return false;
+	memset(frame, 0, sizeof *frame);
+	frame->pool = pool;
+	frame->pool_state = &pool->state;
+	frame->role = MPP_TASK;
+	frame->worker_index = -1;
+	frame->deadline = MPP_NEVER;
+	return true;
+}
+
+/* Also when the thread leaves in the middle. */
+static void stop_helping(void *arg)
+{
+	struct helper *h = arg;
+
+	mpp_frame_pop(&h->frame);
+	if (h->multi)
+		mpp_multi_unref(h->multi);
+}
+
+/* The job is often the newest in the worker's own deque; taken from there it leaves no stale entry behind. */
+static bool claim_for_myself(struct mpp_job *job, const struct mpp_frame *frame)
+{
+	struct mpp_job *newest = frame->worker ? mpp_deque_pop(&frame->worker->deque) : NULL;
+
+	if (newest == job)
+		return mpp_single_claim(job, true);
+	if (newest)
+		mpp_deque_push(&frame->worker->deque, newest);
+	return mpp_single_claim(job, false);
+}
+
+static void help_single(struct mpp_job *job, bool help_from_outside)
+{
+	struct helper h = {.multi = NULL};
+
+	if (mpp_peek(&job->state) & MPP_CLAIMED || !helper_frame(job, &h.frame, help_from_outside) ||
+	    !claim_for_myself(job, &h.frame))
+		return;
+	mpp_frame_push(&h.frame);
+	pthread_cleanup_push(stop_helping, &h);
+	mpp_single_run(job, &h.frame);
+	pthread_cleanup_pop(1);
+}
+
+/* No item begins after the deadline. */
+static bool help_multi(struct mpp_multi *m, int64_t deadline, bool help_from_outside)
+{
+	struct helper h = {.multi = m};
+	size_t batch = 1;
+	struct mpp_visitor visitor = {&h.frame, &batch, NULL, 0, SIZE_MAX, deadline};
+
+	if (!helper_frame(&m->job, &h.frame, help_from_outside))
+		return false;
+	mpp_multi_ref(m);
+	mpp_frame_push(&h.frame);
+	pthread_cleanup_push(stop_helping, &h);
+	mpp_multi_visit(m, &visitor);
+	pthread_cleanup_pop(1);
+	return true;
+}
+
+bool mpp_wait_help_stream(struct mpp_stream *s, int64_t deadline)
+{
+	return help_multi(&s->multi, deadline, false);
+}
+
+/* A stream may have items to run again later, which perhaps only this worker can run: so it sleeps where the drawer
+ * signals, too. Predicate: something to claim, or no item left that has not ended. */
+static int help_stream_to_end(struct mpp_stream *s, int64_t deadline, bool help_from_outside)
+{
+	bool timed_out = false;
+
+	while (mpp_load(&s->multi.pending) > 0) {
+		uint32_t word;
+
+		if (timed_out)
+			return ETIMEDOUT;
+		if (!help_multi(&s->multi, deadline, help_from_outside))
+			return 0;
+		mpp_add(&s->helpers, 1);
+		word = mpp_load_seq(&s->signal);
+		timed_out = deadline != MPP_NEVER && mpp_now() > deadline;
+		if (!timed_out && mpp_load_seq(&s->multi.pending) > 0 && !mpp_multi_claimable(&s->multi))
+			timed_out = mpp_park(&s->signal, word, deadline) == ETIMEDOUT;
+		mpp_sub(&s->helpers, 1);
+	}
+	return 0;
+}
+
+int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside)
+{
+	if (mpp_load(&job->state) & MPP_ENDED)
+		return 0;
+	if (deadline == 0)
+		return ETIMEDOUT;
+	if (mpp_wait_is_deadlock(job))
+		return EDEADLK;
+	if (job->kind == MPP_SINGLE)
+		help_single(job, help_from_outside);
+	else if (job->kind == MPP_ARRAY)
+		help_multi(mpp_multi_of(job), deadline, help_from_outside);
+	else if (help_stream_to_end(mpp_stream_of(mpp_multi_of(job)), deadline, help_from_outside) != 0)
+		return ETIMEDOUT;
+	return mpp_job_wait(job, deadline);
+}

@@ -1,0 +1,37 @@
+/* layer 5: waiting for a job, from whatever thread. */
+#ifndef MPP_WAIT_H
+#define MPP_WAIT_H
+
+#include "pool.h"
+
+/* Would waiting for this unended job never end, because this thread stands on it or on the thread that it needs? */
+bool mpp_wait_is_deadlock(const struct mpp_job *job);
+
+/* Waits, and runs what it waits for where this thread may: in a worker of the same pool, so that nested calls cannot
+ * deadlock, and, if allowed, in a caller outside of a pool that was made with MPPOOL_CALLER_HELPS. 0, ETIMEDOUT or
+ * EDEADLK. */
+int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside);
+
+/* Runs what can be claimed of a stream now; false if this thread may not. */
+bool mpp_wait_help_stream(struct mpp_stream *s, int64_t deadline);
+
+/* The outcome of an ended job as a public code; sets this thread's last error. */
+int mpp_wait_outcome(const struct mpp_job *job);
+
+/* The handles are the jobs. */
+static inline mppool_result *mpp_handle_of(struct mpp_job *job)
+{
+	return (mppool_result *)(void *)job;
+}
+
+static inline struct mpp_job *mpp_job_of(const mppool_result *result)
+{
+	return (struct mpp_job *)(uintptr_t)result;
+}
+
+static inline struct mpp_stream *mpp_stream_of_iter(const mppool_iter *iter)
+{
+	return (struct mpp_stream *)(uintptr_t)iter;
+}
+
+#endif

@@ -1,0 +1,819 @@
+/* layer 3: a worker's life: initialize, find work, run it, sleep, retire, leave. */
+#include "pool.h"
+
+#include "memory.h"
+
+#include <stdio.h>
+
+#define BATCH_MOST 32            /* calls taken from the queue at once */
+#define QUICK 4000               /* nanoseconds that a batch may take for the next one to be twice as large */
+#define SLOW 20000               /* and for the next one to be a single call again */
+#define PATIENCE 1000            /* takes that may go past a lower priority before it has one */
+#define FAIR_TURN 61             /* so often the queue comes before the worker's own deque */
+
+struct service {
+	struct mpp_worker *w;
+	struct mpp_frame frame;
+	enum { INITIALIZING, SERVING, FINALIZING } phase;
+	bool relieved;                   /* a successor has been started, which waits for this thread's end */
+};
+
+/* What a worker found to do. */
+struct work {
+	struct mpp_job *single;
+	struct mpp_multi *multi;         /* with a reference */
+	bool open;                       /* the multi is on the open list, not at the head of the queue */
+};
+
+/* ----------------------------------------------------------------------------------------------------------- frames */
+
+void mpp_worker_frame(struct mpp_worker *w, struct mpp_frame *frame)
+{
+	memset(frame, 0, sizeof *frame);
+	frame->pool = w->pool;
+	frame->pool_state = &w->pool->state;
+	frame->worker = w;
+	frame->worker_index = w->index;
+	frame->worker_state = w->state;
+	frame->deadline = MPP_NEVER;
+}
+
+static int level_of(const struct mpp_job *job)
+{
+	int priority = job->priority + 1;
+
+	return 2 * priority + (job->kind == MPP_STREAM);
+}
+
+struct mpp_visitor mpp_worker_visitor(struct mpp_worker *w, struct mpp_frame *frame, const struct mpp_job *job)
+{
+	struct mpp_visitor v = {frame, &w->stream_batch, &w->pool->urgent, level_of(job), SIZE_MAX, MPP_NEVER};
+
+	return v;
+}
+
+/* --------------------------------------------------------------------------------------------------- waking, hints */
+
+struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool)
+{
+	struct mpp_worker *w = pool->idle;
+
+	if (!w || mpp_peek(&pool->nsearching) > 0)
+		return NULL;
+	pool->idle = w->next_idle;
+	if (pool->idle)
+		pool->idle->prev_idle = NULL;
+	w->idle = false;
+	w->searching = true;
+	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
+	mpp_store_seq(&pool->nsearching, 1);
+	return w;
+}
+
+void mpp_worker_unpark(struct mpp_worker *w)
+{
+	mpp_store(&w->wake, 1);
+	mpp_wake_one(&w->wake);
+}
+
+void mpp_pool_notify(mppool *pool)
+{
+	struct mpp_worker *w;
+
+	if (mpp_load_seq(&pool->nidle) == 0 || mpp_load_seq(&pool->nsearching) > 0)
+		return;
+	mpp_lock(&pool->lock);
+	w = mpp_pool_wake_one_locked(pool);
+	mpp_unlock(&pool->lock);
+	if (w)
+		mpp_worker_unpark(w);
+}
+
+void mpp_pool_hints_locked(mppool *pool)
+{
+	size_t queued = 0;
+	int urgent = -1;
+
+	for (int p = 0; p < MPP_PRIORITIES; p++) {
+		queued += pool->queue[p].count + (pool->open_first[p] != NULL);
+		if (pool->queue[p].count > 0)
+			urgent = 2 * p;
+		if (pool->open_first[p])
+			urgent = 2 * p + 1;
+	}
+	mpp_poke(&pool->queued, queued);
+	if (mpp_peek(&pool->state) <= MPPOOL_CLOSED)     /* afterwards it is higher than anything */
+		mpp_poke(&pool->urgent, urgent);
+}
+
+/* --------------------------------------------------------------------------------------------------- the open streams */
+
+static void append_open_locked(mppool *pool, struct mpp_multi *m)
+{
+	int p = m->job.priority + 1;
+
+	m->next_open = NULL;
+	if (pool->open_last[p])
+		pool->open_last[p]->next_open = m;
+	else
+		pool->open_first[p] = m;
+	pool->open_last[p] = m;
+}
+
+static void remove_open_locked(mppool *pool, struct mpp_multi *m)
+{
+	int p = m->job.priority + 1;
+	struct mpp_multi **link = &pool->open_first[p], *before = NULL;
+
+	while (*link != m) {
+		before = *link;
+		link = &before->next_open;
+	}
+	*link = m->next_open;
+	if (pool->open_last[p] == m)
+		pool->open_last[p] = before;
+}
+
+void mpp_pool_unlist_locked(struct mpp_multi *m)
+{
+	if (mpp_peek(&m->listed)) {
+		remove_open_locked(m->job.pool, m);
+		mpp_store_seq(&m->listed, false);
+	}
+}
+
+void mpp_pool_list(struct mpp_multi *m)
+{
+	mppool *pool = m->job.pool;
+	struct mpp_worker *w = NULL;
+
+	if (mpp_load_seq(&m->listed)) {
+		mpp_pool_notify(pool);
+		return;
+	}
+	mpp_lock(&pool->lock);
+	if (mpp_peek(&pool->state) <= MPPOOL_CLOSED) {
+		if (!mpp_peek(&m->listed)) {
+			mpp_multi_ref(m);
+			append_open_locked(pool, m);
+			mpp_store_seq(&m->listed, true);
+			mpp_pool_hints_locked(pool);
+		}
+		w = mpp_pool_wake_one_locked(pool);
+	}
+	mpp_unlock(&pool->lock);
+	if (w)
+		mpp_worker_unpark(w);
+}
+
+/* A visitor found nothing to claim. Off the list first, then another look: whoever publishes an item does it the other
+ * way round, so one of the two puts the job back. */
+static void unlist_exhausted(struct mpp_multi *m)
+{
+	mppool *pool = m->job.pool;
+	bool was;
+
+	mpp_lock(&pool->lock);
+	was = mpp_peek(&m->listed);
+	mpp_pool_unlist_locked(m);
+	mpp_pool_hints_locked(pool);
+	mpp_unlock(&pool->lock);
+	if (!was)
+		return;
+	if (mpp_multi_claimable(m))
+		mpp_pool_list(m);
+	mpp_multi_unref(m);
+}
+
+/* The same for the head of the queue; it is there once and for all. */
+static void dequeue_exhausted(struct mpp_multi *m)
+{
+	mppool *pool = m->job.pool;
+	struct mpp_queue *queue = &pool->queue[m->job.priority + 1];
+	bool popped = false;
+
+	mpp_lock(&pool->lock);
+	if (mpp_queue_peek(queue) == &m->job) {
+		mpp_queue_pop(queue);
+		popped = true;
+		mpp_pool_hints_locked(pool);
+	}
+	mpp_unlock(&pool->lock);
+	if (popped)
+		mpp_multi_unref(m);
+}
+
+/* ---------------------------------------------------------------------------------------------------- taking work */
+
+/* The highest priority that has something, but one lower where that went without for long. -1: nothing. */
+static int pick_priority_locked(mppool *pool)
+{
+	int best = -1, next = -1;
+
+	for (int p = MPP_PRIORITIES - 1; p >= 0; p--) {
+		if (pool->queue[p].count == 0 && !pool->open_first[p])
+			continue;
+		if (best < 0)
+			best = p;
+		else if (next < 0)
+			next = p;
+	}
+	if (next >= 0 && ++pool->passed >= PATIENCE) {
+		pool->passed = 0;
+		return next;
+	}
+	return best;
+}
+
+static bool may_take_several(const struct mpp_worker *w)
+{
+	return w->pool->options.max_tasks_per_worker == 0 && w->pool->options.queue_limit == 0;
+}
+
+_Static_assert(BATCH_MOST <= MPP_DEQUE_FIRST, "a batch fits into an empty inbox without memory being asked for");
+
+/* Several short calls at once: the first to run, the others into the inbox, in their order. */
+static void take_singles_locked(struct mpp_worker *w, struct mpp_queue *queue, struct work *work, int priority)
+{
+	size_t most = 0;
+
+	work->single = mpp_queue_pop(queue);
+	if (w->batch > 1 && may_take_several(w) && mpp_deque_is_empty(&w->inbox))
+		most = mpp_min(w->batch, mpp_chunk_count(queue->count + 1, w->pool->nworkers)) - 1;
+	if (most > 0) {
+		mpp_worker_advertise(w);
+		w->batch_priority = priority;
+		w->pool->batch_owner = w;
+	}
+	for (; most > 0 && queue->count > 0 && ((struct mpp_job *)mpp_queue_peek(queue))->kind == MPP_SINGLE; most--)
+		mpp_deque_push(&w->inbox, mpp_queue_pop(queue));
+}
+
+/* P5: is there a batch with calls that have not started? They were submitted before what is in the
+ * queue with this priority or a lower one. */
+static struct mpp_worker *open_batch_locked(const struct mpp_worker *w, int priority)
+{
+	struct mpp_worker *owner = w->pool->batch_owner;
+
+	if (!owner || priority > owner->batch_priority || mpp_deque_is_empty(&owner->inbox))
+		return NULL;
+	return owner;
+}
+
+enum taken { TOOK, NOTHING, BATCH_OPEN };
+
+static enum taken take_locked(struct mpp_worker *w, struct work *work)
+{
+	mppool *pool = w->pool;
+	int p = pick_priority_locked(pool);
+	struct mpp_job *head;
+
+	if (p < 0)
+		return NOTHING;
+	head = mpp_queue_peek(&pool->queue[p]);
+	if (pool->open_first[p] && (!head || ++pool->alternate % 2)) {
+		work->multi = pool->open_first[p];
+		work->open = true;
+		remove_open_locked(pool, work->multi);
+		append_open_locked(pool, work->multi);
+	} else if (open_batch_locked(w, p)) {
+		return BATCH_OPEN;
+	} else if (head->kind == MPP_SINGLE) {
+		take_singles_locked(w, &pool->queue[p], work, p);
+	} else {
+		work->multi = mpp_multi_of(head);
+		if (head->kind == MPP_STREAM) {          /* its turn has come: from now on it is one of the open ones */
+			mpp_queue_pop(&pool->queue[p]);
+			append_open_locked(pool, work->multi);
+			work->open = true;
+		}
+	}
+	if (work->multi)
+		mpp_multi_ref(work->multi);
+	mpp_pool_hints_locked(pool);
+	return TOOK;
+}
+
+/* The time since the last batch tells whether calls are short. */
+static void adapt_batch(struct mpp_worker *w)
+{
+	int64_t now, took;
+
+	if (!may_take_several(w))
+		return;
+	now = mpp_now();
+	took = now - mpp_peek(&w->batch_start);
+	if (took < QUICK)
+		w->batch = mpp_min(w->batch * 2, BATCH_MOST);
+	else if (took > SLOW)
+		w->batch = 1;
+	mpp_poke(&w->batch_start, now);
+}
+
+/* --------------------------------------------------------------------------------------------------------- stealing */
+
+static size_t advertised_words(const mppool *pool)
+{
+	return (pool->nworkers + 63) / 64;
+}
+
+void mpp_worker_advertise(struct mpp_worker *w)
+{
+	if (mpp_likely(w->advertised))
+		return;
+	w->advertised = true;
+	mpp_or(&w->pool->advertised[w->index / 64], (uint64_t)1 << w->index % 64);
+}
+
+static void unadvertise(struct mpp_worker *w)
+{
+	if (!w->advertised)
+		return;
+	w->advertised = false;
+	mpp_and(&w->pool->advertised[w->index / 64], ~((uint64_t)1 << w->index % 64));
+}
+
+static size_t lowest_bit(uint64_t bits)
+{
+	size_t n = 0;
+
+	while (!(bits >> n & 1))
+		n++;
+	return n;
+}
+
+/* The first worker from `from` on whose deque may hold something; nworkers: none. */
+static size_t next_advertised(const mppool *pool, size_t from)
+{
+	for (size_t word = from / 64; word < advertised_words(pool); word++) {
+		uint64_t bits = mpp_load_seq(&pool->advertised[word]);
+
+		if (word == from / 64)
+			bits &= ~(uint64_t)0 << from % 64;
+		if (bits)
+			return word * 64 + lowest_bit(bits);
+	}
+	return pool->nworkers;
+}
+
+static struct mpp_job *steal(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+
+	for (size_t i = next_advertised(pool, 0); i < pool->nworkers; i = next_advertised(pool, i + 1)) {
+		struct mpp_job *job = mpp_deque_steal(&pool->workers[i].inbox);
+
+		if (!job)
+			job = mpp_deque_steal(&pool->workers[i].deque);
+		if (job)
+			return job;
+	}
+	return NULL;
+}
+
+static bool anything_to_steal(mppool *pool)
+{
+	for (size_t i = next_advertised(pool, 0); i < pool->nworkers; i = next_advertised(pool, i + 1))
+		if (!mpp_deque_is_empty(&pool->workers[i].inbox) || !mpp_deque_is_empty(&pool->workers[i].deque))
+			return true;
+	return false;
+}
+
+/* ----------------------------------------------------------------------------------------------- searching, sleeping */
+
+static void stop_searching_locked(struct mpp_worker *w)
+{
+	if (w->searching) {
+		w->searching = false;
+		mpp_store_seq(&w->pool->nsearching, mpp_peek(&w->pool->nsearching) - 1);
+	}
+}
+
+/* P3: one that found something wakes the next if there is more, also in somebody's deque. */
+static struct mpp_worker *found_locked(struct mpp_worker *w)
+{
+	stop_searching_locked(w);
+	if (mpp_peek(&w->pool->nidle) == 0)
+		return NULL;
+	if (mpp_peek(&w->pool->queued) == 0 && !anything_to_steal(w->pool))
+		return NULL;
+	return mpp_pool_wake_one_locked(w->pool);
+}
+
+/* Looks about without the lock for a bounded time. True: there may be something. */
+static bool spin(const struct mpp_worker *w, struct mpp_spin *budget)
+{
+	while (mpp_spin_more(budget))
+		if (mpp_peek(&w->pool->queued) > 0 || anything_to_steal(w->pool) ||
+		    mpp_peek(&w->pool->state) > MPPOOL_CLOSED)
+			return true;
+	return false;
+}
+
+static void go_idle_locked(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+
+	mpp_poke(&w->wake, 0);
+	w->idle = true;
+	w->prev_idle = NULL;
+	w->next_idle = pool->idle;
+	if (pool->idle)
+		pool->idle->prev_idle = w;
+	pool->idle = w;
+	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) + 1);
+	stop_searching_locked(w);
+	mpp_pool_advance_locked(pool);
+}
+
+/* Off the list by itself, unless somebody has just taken it off to wake it. */
+static void cease_idle_locked(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+
+	if (!w->idle)
+		return;
+	if (w->prev_idle)
+		w->prev_idle->next_idle = w->next_idle;
+	else
+		pool->idle = w->next_idle;
+	if (w->next_idle)
+		w->next_idle->prev_idle = w->prev_idle;
+	w->idle = false;
+	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
+}
+
+/* Predicate: wake is 1, which is set after the worker was taken off the idle list: P1. P2: the look into the deques
+ * comes after nidle has counted this worker. */
+static void sleep_idle(struct mpp_worker *w)
+{
+	if (!anything_to_steal(w->pool))
+		while (mpp_load(&w->wake) == 0)
+			mpp_park(&w->wake, 0, MPP_NEVER);
+}
+
+static bool must_leave(const mppool *pool)
+{
+	return pool->finished;
+}
+
+/* P5: the calls of an open batch come first. Its owner will be through with them in no time, and would only be slowed
+ * down by a thief; unless one of them takes longer than was thought. Watches for a moment; then helps. */
+static struct mpp_job *watch_batch(struct mpp_worker *w, struct mpp_worker *owner)
+{
+	struct mpp_spin moment = {0, 0, false};
+
+	while (owner != w && !mpp_deque_is_empty(&owner->inbox)) {
+		if (mpp_now() - mpp_peek(&owner->batch_start) > QUICK || !mpp_spin_more(&moment))
+			return mpp_deque_steal(&owner->inbox);
+		if (mpp_peek(&w->pool->state) > MPPOOL_CLOSED)
+			return NULL;
+	}
+	return owner == w ? mpp_deque_steal(&owner->inbox) : NULL;
+}
+
+static void start_searching_locked(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+
+	if (w->searching || mpp_peek(&pool->nsearching) >= pool->most_searching)
+		return;
+	w->searching = true;
+	mpp_store_seq(&pool->nsearching, mpp_peek(&pool->nsearching) + 1);
+}
+
+/* Sleeps until somebody has something. The lock is held before and after, not meanwhile. */
+static void sleep_locked(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+
+	unadvertise(w);
+	go_idle_locked(w);
+	mpp_unlock(&pool->lock);
+	sleep_idle(w);
+	mpp_lock(&pool->lock);
+	cease_idle_locked(w);
+}
+
+/* Nothing could be taken from the queue: looks elsewhere, without the lock meanwhile, once; or sleeps. `budget` bounds the
+ * time that a worker looks about before it sleeps. */
+static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_worker *batch, struct mpp_spin *budget)
+{
+	mppool *pool = w->pool;
+	struct mpp_job *job;
+	bool again;
+
+	start_searching_locked(w);
+	if (batch && batch != w && !w->searching && mpp_peek(&pool->nsearching) > 0) {
+		sleep_locked(w);         /* P3, P5: one is enough to watch it */
+		budget->started = false;
+		return NULL;
+	}
+	mpp_unlock(&pool->lock);
+	job = batch ? watch_batch(w, batch) : steal(w);
+	again = batch || job || (w->searching && spin(w, budget));
+	mpp_lock(&pool->lock);
+	if (!again && mpp_peek(&pool->queued) == 0 && !must_leave(pool)) {
+		sleep_locked(w);
+		budget->started = false;
+	}
+	return job;
+}
+
+/* Blocks until there is work; false: the worker leaves. */
+static bool acquire(struct mpp_worker *w, struct work *work)
+{
+	mppool *pool = w->pool;
+	struct mpp_worker *next = NULL;
+	struct mpp_spin budget = {0, 0, false};
+	bool found = false;
+
+	memset(work, 0, sizeof *work);
+	adapt_batch(w);
+	mpp_workers_refill(pool);
+	mpp_lock(&pool->lock);
+	while (!found && !must_leave(pool)) {
+		enum taken taken = take_locked(w, work);
+
+		if (taken != TOOK)
+			work->single = look_elsewhere_locked(w, taken == BATCH_OPEN ? pool->batch_owner : NULL, &budget);
+		found = taken == TOOK || work->single;
+	}
+	if (found)
+		next = found_locked(w);
+	else
+		stop_searching_locked(w);
+	mpp_unlock(&pool->lock);
+	if (next)
+		mpp_worker_unpark(next);
+	return found;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- running */
+
+static void run_single(struct service *s, struct mpp_job *job)
+{
+	int state;
+
+	if (!mpp_single_claim(job, true))
+		return;
+	state = mpp_peek(&s->w->pool->state);
+	if (mpp_unlikely(state > MPPOOL_CLOSED)) {
+		mpp_single_discard(job, state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED);
+		return;
+	}
+	if (s->w->chunks_left != SIZE_MAX)
+		s->w->chunks_left--;
+	mpp_single_run(job, &s->frame);
+}
+
+static void unref_multi(void *m)
+{
+	mpp_multi_unref(m);
+}
+
+static void run_multi(struct service *s, const struct work *work)
+{
+	struct mpp_visitor visitor = mpp_worker_visitor(s->w, &s->frame, &work->multi->job);
+	bool exhausted;
+
+	visitor.chunks = s->w->chunks_left;
+	pthread_cleanup_push(unref_multi, work->multi);
+	exhausted = mpp_multi_visit(work->multi, &visitor);
+	pthread_cleanup_pop(0);
+	if (s->w->chunks_left != SIZE_MAX)
+		s->w->chunks_left = visitor.chunks;
+	if (exhausted && work->open)
+		unlist_exhausted(work->multi);
+	else if (exhausted)
+		dequeue_exhausted(work->multi);
+	mpp_multi_unref(work->multi);
+}
+
+static bool is_finished(mppool *pool)
+{
+	bool finished;
+
+	mpp_lock(&pool->lock);
+	finished = must_leave(pool);
+	mpp_unlock(&pool->lock);
+	return finished;
+}
+
+/* Until the pool lets it go, or it has served its time and a successor stands ready. */
+static void serve(struct service *s)
+{
+	struct mpp_worker *w = s->w;
+	struct work work;
+
+	s->phase = SERVING;
+	for (;;) {
+		struct mpp_job *job = ++w->turns % FAIR_TURN ? mpp_deque_pop(&w->deque) : NULL;
+
+		if (!job && mpp_peek(&w->pool->urgent) <= 2 * w->batch_priority + 1)
+			job = mpp_deque_steal(&w->inbox);
+		if (job) {
+			run_single(s, job);
+		} else if (!acquire(w, &work)) {
+			if (mpp_deque_is_empty(&w->inbox) && mpp_deque_is_empty(&w->deque))
+				return;
+		} else if (work.single) {
+			run_single(s, work.single);
+		} else {
+			run_multi(s, &work);
+		}
+		if (mpp_unlikely(w->chunks_left == 0)) {
+			s->relieved = !is_finished(w->pool) && mpp_worker_start(w, pthread_self()) == 0;
+			if (s->relieved)
+				return;
+			w->chunks_left = 1;      /* no thread to be had: serve on, try again after the next chunk */
+		}
+	}
+}
+
+/* --------------------------------------------------------------------------------------------------- coming, going */
+
+static void name_thread(const struct mpp_worker *w)
+{
+	char suffix[16];
+
+	snprintf(suffix, sizeof suffix, "-w%d", w->index);
+	mpp_thread_name(w->pool->options.name, suffix);
+}
+
+/* The first generation's initializers are waited for by mppool_create(). */
+static void initializer_returned(struct mpp_worker *w, int code, const char *message)
+{
+	mppool *pool = w->pool;
+
+	w->initialized = code == 0;
+	if (code)
+		mpp_pool_stop(pool, MPPOOL_BROKEN, mpp_failure_new(code, (size_t)w->index, message));
+	if (w->has_before)
+		return;
+	mpp_lock(&pool->lock);
+	if (--pool->nstarting == 0) {
+		mpp_store(&pool->start_word, 1);
+		mpp_wake_all(&pool->start_word);
+	}
+	mpp_unlock(&pool->lock);
+}
+
+static void initialize(struct service *s)
+{
+	const struct mppool_options *o = &s->w->pool->options;
+	int code = 0;
+
+	s->phase = INITIALIZING;
+	if (o->initializer) {
+		s->frame.role = MPP_INITIALIZER;
+		mpp_assert_unlocked();
+		code = o->initializer(o->initarg, &s->w->state);
+		s->frame.role = MPP_IDLE;
+		s->frame.worker_state = s->w->state;
+	}
+	initializer_returned(s->w, code, code ? mpp_frame_message(&s->frame, code) : NULL);
+}
+
+static void finalize(struct service *s)
+{
+	const struct mppool_options *o = &s->w->pool->options;
+
+	s->phase = FINALIZING;
+	s->frame.role = MPP_FINALIZER;
+	if (o->finalizer && s->w->initialized) {
+		s->w->initialized = false;
+		mpp_assert_unlocked();
+		o->finalizer(o->initarg, s->w->state);
+	}
+	s->frame.role = MPP_IDLE;
+}
+
+/* Out of service for good. The pool may be freed as soon as the lock is. */
+static void depart(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+
+	mpp_lock(&pool->lock);
+	pool->nalive--;
+	mpp_pool_thread_gone(pool);
+	mpp_unlock(&pool->lock);
+}
+
+/* By a successor, or because the pool is done. */
+static void work_until_relieved(struct service *s)
+{
+	if (s->w->initialized)
+		serve(s);
+	finalize(s);
+	if (!s->relieved)
+		depart(s->w);
+}
+
+/* No thread for a successor: the place stays vacant until mpp_workers_refill() finds one. A pool without any worker would
+ * keep everybody waiting, so it is broken. */
+static void leave_vacant(struct mpp_worker *w, int error)
+{
+	mppool *pool = w->pool;
+	bool last;
+
+	mpp_lock(&pool->lock);
+	w->thread = pthread_self();
+	last = --pool->nalive == 0;
+	mpp_unlock(&pool->lock);
+	if (last)
+		mpp_pool_stop(pool, MPPOOL_BROKEN,
+		              mpp_failure_new(error, (size_t)w->index, "No thread to replace the last worker"));
+	mpp_lock(&pool->lock);
+	w->next_idle = pool->vacant;
+	mpp_poke(&pool->vacant, w);
+	mpp_pool_thread_gone(pool);
+	mpp_unlock(&pool->lock);
+}
+
+void mpp_workers_refill(mppool *pool)
+{
+	struct mpp_worker *w = NULL;
+
+	if (mpp_likely(mpp_peek(&pool->vacant) == NULL))
+		return;
+	mpp_lock(&pool->lock);
+	if (!must_leave(pool) && (w = mpp_peek(&pool->vacant)) != NULL) {
+		mpp_poke(&pool->vacant, w->next_idle);
+		pool->nalive++;
+		pool->nthreads++;
+	}
+	mpp_unlock(&pool->lock);
+	if (!w || mpp_worker_start(w, w->thread) == 0)
+		return;
+	mpp_lock(&pool->lock);
+	w->next_idle = pool->vacant;
+	mpp_poke(&pool->vacant, w);
+	pool->nalive--;
+	mpp_pool_thread_gone(pool);
+	mpp_unlock(&pool->lock);
+}
+
+/* A user function left the thread; what it had in hand was ended on the way here. The worker is replaced. */
+static void worker_lost(void *arg)
+{
+	struct service *s = arg;
+	struct mpp_worker *w = s->w;
+	int error = 0;
+
+	mpp_frame_top = &s->frame;
+	s->frame.role = MPP_IDLE;
+	s->frame.job = NULL;
+	s->frame.stop = NULL;
+	if (s->phase == INITIALIZING)
+		initializer_returned(w, MPPOOL_ELOST, NULL);
+	if (s->phase == SERVING && !is_finished(w->pool)) {
+		error = mpp_worker_start(w, pthread_self());
+		s->relieved = error == 0;
+		finalize(s);
+	}
+	if (error)
+		leave_vacant(w, error);
+	else if (!s->relieved)
+		depart(w);
+	mpp_frame_pop(&s->frame);
+}
+
+static void *worker_main(void *arg)
+{
+	struct service s;
+
+	s.w = arg;
+	s.relieved = false;
+	if (s.w->has_before)
+		mpp_thread_join(s.w->before);
+	s.w->state = NULL;
+	s.w->chunks_left = s.w->pool->options.max_tasks_per_worker ? s.w->pool->options.max_tasks_per_worker : SIZE_MAX;
+	mpp_worker_frame(s.w, &s.frame);
+	name_thread(s.w);
+	mpp_frame_push(&s.frame);
+	pthread_cleanup_push(worker_lost, &s);
+	initialize(&s);
+	work_until_relieved(&s);
+	pthread_cleanup_pop(0);
+	mpp_frame_pop(&s.frame);
+	return NULL;
+}
+
+int mpp_worker_start(struct mpp_worker *w, pthread_t before)
+{
+	const struct mppool_options *o = &w->pool->options;
+	struct mpp_thread_options options = {o->stack_size, o->ncpus ? o->cpus[(size_t)w->index % o->ncpus] : -1};
+	bool had_before = w->has_before;
+	int error;
+
+	w->has_before = w->started;
+	w->before = before;
+	w->started = true;
+	error = mpp_thread_start(&w->thread, &options, worker_main, w);
+	if (error) {
+		w->has_before = had_before;
+		w->thread = before;
+	}
+	return error;
+}

@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# The header compiles without a warning, alone and with all its macros in use, as every C from C11 and as every C++ from
+# C++11, with each compiler that is there; and what the macros make does its work.
+set -u
+tmp=$(mktemp -d) || exit 99
+trap 'rm -rf "$tmp"' EXIT
+status=0
+limit=
+if timeout 1 true 2>/dev/null; then
+	limit="timeout $((20 * MPPOOL_TEST_TIMEOUT_FACTOR))"
+fi
+sugar=$srcdir/tests/header_sugar.c
+warnings='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Werror'
+
+printf '#include <mppool.h>\n#include <mppool.h>\nint main(void) { return MPPOOL_RUN; }\n' >"$tmp/alone.c"
+echo 'int main(void) { return 0; }' >"$tmp/empty.c"
+
+# check LANGUAGE STANDARD COMPILER...: compiles; true if there is an object to link.
+check()
+{
+	language=$1
+	standard=$2
+	shift 2
+	rm -f "$tmp/object.o"
+	if ! "$@" -x "$language" -std="$standard" -c "$tmp/empty.c" -o "$tmp/empty.o" 2>/dev/null; then
+		echo "skipped: $* does not know $standard"
+		return 1
+	fi
+	for source in "$tmp/alone.c" "$sugar"; do
+		# shellcheck disable=SC2086
+		if ! "$@" -x "$language" -std="$standard" -O2 $warnings -I"$srcdir/include" -c "$source" \
+			-o "$tmp/object.o"; then
+			echo "FAILED: $* -std=$standard $source"
+			status=1
+			return 1
+		fi
+	done
+	echo "compiled by $*: $standard"
+}
+
+# run COMPILER...: links the last object, and runs it. With sanitizers only the compiler that made the library can.
+run()
+{
+	test -z "$SAN_CFLAGS" || test "$*" = "$CC" || return
+	# shellcheck disable=SC2086
+	if ! $LIBTOOL --silent --tag=CC --mode=link "$@" $SAN_CFLAGS -o "$tmp/sugar" "$tmp/object.o" libmppool.la \
+		$PTHREAD_LIBS; then
+		echo "FAILED: linking with $*"
+		status=1
+	elif ! $limit "$tmp/sugar"; then
+		echo "FAILED: running what $* made as $language by $standard"
+		status=1
+	fi
+}
+
+# What is linked, and run, is the first and the last standard of a language.
+for cc in "$CC" ${CLANG:+"$CLANG"}; do
+	for standard in c17 c11 c2x; do
+		# shellcheck disable=SC2086
+		check c "$standard" $cc || continue
+		# shellcheck disable=SC2086
+		test "$standard" = c17 || run $cc
+	done
+done
+for cxx in ${CXX:+"$CXX"} ${CLANGXX:+"$CLANGXX"}; do
+	for standard in c++14 c++17 c++11 c++20; do
+		# shellcheck disable=SC2086
+		check c++ "$standard" $cxx || continue
+		case $standard in
+		c++11|c++20)
+			# shellcheck disable=SC2086
+			run $cxx
+		esac
+	done
+done
+test -n "$CXX$CLANGXX" || echo "skipped: no C++ compiler"
+exit $status

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Every file of the source folders stands in its folder's local.mk, so that the tarball and the tests lack none.
+set -u
+status=0
+cd "$srcdir" || exit 99
+
+# listed FILE...: each of them is named in its folder's local.mk, a program perhaps without the .c of its source.
+listed()
+{
+	for file in "$@"; do
+		test -f "$file" || continue
+		if ! tr -s '[:space:]' '[\n*]' <"${file%%/*}/local.mk" | grep -q -x -F -e "$file" -e "${file%.c}"; then
+			echo "$file is not in ${file%%/*}/local.mk"
+			status=1
+		fi
+	done
+}
+
+listed include/*.h src/*.[ch] man/*.[0-9] examples/README examples/*.[ch] \
+	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/*
+exit $status

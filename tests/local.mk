@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+
+# ------------------------------------------------------------------------------------------------------ test programs
+
+# Each is a suite of Check's. Black boxes are linked with the library as users have it; white boxes with its objects,
+# and they see its headers.
+black_tests = \
+	tests/test_callbacks \
+	tests/test_cancel \
+	tests/test_cpython \
+	tests/test_errors \
+	tests/test_functions \
+	tests/test_lifecycle \
+	tests/test_nested \
+	tests/test_semantics \
+	tests/test_streams \
+	tests/test_threads
+white_tests =
+
+if HAVE_CHECK
+AM_CFLAGS += $(CHECK_CFLAGS) -iquote $(top_srcdir)/src
+check_LTLIBRARIES += libtest-support.la
+test_programs = $(black_tests) $(white_tests)
+check_PROGRAMS += $(test_programs)
+else
+test_programs =
+endif
+
+libtest_support_la_SOURCES = tests/support.c tests/support.h
+
+black_libs = libtest-support.la libmppool.la $(CHECK_LIBS) $(LIBM)
+white_libs = libtest-support.la libmppool-internal.la $(CHECK_LIBS) $(LIBM)
+
+tests_test_callbacks_LDADD = $(black_libs)
+tests_test_cancel_LDADD = $(black_libs)
+tests_test_cpython_LDADD = $(black_libs)
+tests_test_errors_LDADD = $(black_libs)
+tests_test_functions_LDADD = $(black_libs)
+tests_test_lifecycle_LDADD = $(black_libs)
+tests_test_nested_LDADD = $(black_libs)
+tests_test_semantics_LDADD = $(black_libs)
+tests_test_streams_LDADD = $(black_libs)
+tests_test_threads_LDADD = $(black_libs)
+
+# Here the n-th allocation and the n-th start of a thread fail.
+if HAVE_WRAP
+white_tests += tests/white_faults
+endif
+tests_white_faults_LDADD = $(white_libs)
+tests_white_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc -Wl,--wrap=pthread_create \
+	-Wl,--wrap=mpp_alloc -Wl,--wrap=mpp_alloc_aligned -Wl,--wrap=mpp_zalloc -Wl,--wrap=mpp_realloc \
+	-Wl,--wrap=mpp_free -Wl,--wrap=mpp_block_alloc -Wl,--wrap=mpp_block_free
+
+# ------------------------------------------------------------------------------------------------------------ scripts
+
+# Checks of the sources, the header, the manual and the examples. They need no Check. examples.sh scans the ports that
+# the program listener opens.
+check_PROGRAMS += tests/listener
+tests_listener_LDADD =
+
+script_tests = \
+	tests/check-header.sh \
+	tests/check-layers.sh \
+	tests/check-lists.sh \
+	tests/check-man-code.sh \
+	tests/check-man-lint.sh \
+	tests/check-symbols.sh \
+	tests/examples.sh
+
+EXTRA_DIST += \
+	$(script_tests) \
+	tests/declarations.awk \
+	tests/examples.awk \
+	tests/expected/apply_async_and_forget.txt \
+	tests/expected/callbacks.txt \
+	tests/expected/error_callbacks.txt \
+	tests/expected/error_in_initializer.txt \
+	tests/expected/errors_in_imap.txt \
+	tests/expected/errors_in_map.txt \
+	tests/expected/imap_unordered_as_completed.txt \
+	tests/expected/imap_unordered_first.txt \
+	tests/expected/initializer_state.txt \
+	tests/expected/map_and_iterate.txt \
+	tests/expected/map_async_and_forget.txt \
+	tests/header_sugar.c \
+	tests/installcheck.sh \
+	tests/results.awk \
+	tests/synopsis.awk
+
+# ----------------------------------------------------------------------------------------------------------- make check
+
+TESTS = $(test_programs) $(script_tests)
+
+# Check's programs report each of their tests by the protocol TAP; a script is one test.
+TEST_EXTENSIONS = .sh
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_COMPILER = $(SHELL)
+
+# MPPOOL_TEST_TIMEOUT_FACTOR multiplies every time limit; a build with sanitizers has a greater one from configure.
+test_environment = \
+	MPPOOL_TEST_TIMEOUT_FACTOR="$${MPPOOL_TEST_TIMEOUT_FACTOR:-$(TEST_TIMEOUT_FACTOR)}"; \
+	CK_TIMEOUT_MULTIPLIER="$$MPPOOL_TEST_TIMEOUT_FACTOR"; \
+	CK_TAP_LOG_FILE_NAME=-; CK_VERBOSITY=silent; \
+	ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:$$ASAN_OPTIONS"; \
+	UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS"; \
+	TSAN_OPTIONS="second_deadlock_stack=1:$$TSAN_OPTIONS"; \
+	export MPPOOL_TEST_TIMEOUT_FACTOR CK_TIMEOUT_MULTIPLIER CK_TAP_LOG_FILE_NAME CK_VERBOSITY; \
+	export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS;
+script_environment = \
+	AWK='$(AWK)'; CC='$(CC)'; CLANG='$(CLANG)'; CLANGXX='$(CLANGXX)'; CPPFLAGS='$(CPPFLAGS)'; \
+	CRYPTO_LIBS='$(CRYPTO_LIBS)'; CXX='$(CXX)'; EXEEXT='$(EXEEXT)'; LIBM='$(LIBM)'; LIBTOOL='$(LIBTOOL)'; MANDOC='$(MANDOC)'; NM='$(NM_PROG)'; \
+	PACKAGE_VERSION='$(PACKAGE_VERSION)'; PKG_CONFIG='$(PKG_CONFIG)'; PTHREAD_CFLAGS='$(PTHREAD_CFLAGS)'; \
+	PTHREAD_LIBS='$(PTHREAD_LIBS)'; SAN_CFLAGS='$(SAN_CFLAGS)'; VERSION_SCRIPT='$(version_script)'; \
+	ZLIB_LIBS='$(ZLIB_LIBS)'; top_builddir='$(top_builddir)'; top_srcdir='$(top_srcdir)'; srcdir='$(srcdir)'; \
+	export AWK CC CLANG CLANGXX CPPFLAGS CRYPTO_LIBS CXX EXEEXT LIBM LIBTOOL MANDOC NM PACKAGE_VERSION PKG_CONFIG; \
+	export PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS VERSION_SCRIPT ZLIB_LIBS top_builddir top_srcdir srcdir;
+AM_TESTS_ENVIRONMENT = $(test_environment) $(script_environment)
+
+if HAVE_VERSION_SCRIPT
+version_script = yes
+else
+version_script = no
+endif
+
+# Said before the tests and after them.
+if !HAVE_CHECK
+check_DATA = check-is-missing
+check-local: check-is-missing
+check-is-missing:
+	@echo "=================================================================="
+	@echo "Check was not found: the test programs are neither built nor run."
+	@echo "=================================================================="
+endif
+
+# The test programs under valgrind: whatever it has to say is a failure, and nothing is suppressed.
+VALGRIND_FLAGS = --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
+	--errors-for-leak-kinds=definite,indirect,possible --num-callers=30 --max-threads=8192 --fair-sched=try
+
+.PHONY: check-is-missing check-valgrind
+check-valgrind: all
+if HAVE_CHECK
+	@test -n "$(VALGRIND)" || { echo "valgrind was not found by configure"; exit 1; }
+	$(MAKE) $(AM_MAKEFLAGS) $(check_LTLIBRARIES) $(test_programs)
+	MPPOOL_TEST_VALGRIND=1 MPPOOL_TEST_TIMEOUT_FACTOR=$${MPPOOL_TEST_TIMEOUT_FACTOR:-20} \
+		$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(test_programs)' TEST_SUITE_LOG=valgrind-suite.log \
+		LOG_COMPILER='$(LIBTOOL) --mode=execute $(VALGRIND) $(VALGRIND_FLAGS)'
+else
+	@echo "Check was not found: there are no test programs for valgrind"; exit 1
+endif
+
+# ----------------------------------------------------------------------------------------------------- make installcheck
+
+# The examples and programs in C and C++, built as a user builds them: with the installed tree, through pkg-config.
+installcheck-local:
+	@$(script_environment) $(test_environment) \
+	DESTDIR='$(DESTDIR)' CFLAGS='$(CFLAGS)' libdir='$(libdir)' pkgconfigdir='$(pkgconfigdir)' mandir='$(mandir)' \
+	examples='$(all_examples)' enable_static='$(enable_static)' $(SHELL) $(srcdir)/tests/installcheck.sh

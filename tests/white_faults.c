@@ -1,0 +1,972 @@
+/* white_faults.c - every allocation and every thread start fails in turn: the user is told, nothing leaks, the pool
+ * goes on
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Linked with the library's objects and with --wrap for its few functions of memory, for aligned_alloc, of which its
+ * store of small blocks is made, and for pthread_create: every call to them comes here first. (Not for malloc itself:
+ * Check may be linked statically, and would get the faults as well.) A scenario runs again and again: its first
+ * allocation fails, then its second, and so on until it comes through without meeting the fault; then the same with
+ * every allocation from there on failing; then both with the starts of threads. What the pool's threads allocate comes
+ * in no certain order: so a turn that misses its fault does not end the scenario yet. */
+#define _GNU_SOURCE 1
+#include "support.h"
+
+#include "memory.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+/* ------------------------------------------------------------------------------------------------------ the faults */
+
+enum kind { ALLOCATION, THREAD_START, KINDS };
+
+static atomic_bool armed;
+static atomic_long seen[KINDS];                  /* since it was armed */
+static atomic_long fail_from[KINDS], fail_to[KINDS];
+static atomic_long fired;
+
+static atomic_long live;                         /* blocks that were given out and not given back */
+
+static bool fails(enum kind kind)
+{
+	if (!atomic_load(&armed))
+		return false;
+	const long n = atomic_fetch_add(&seen[kind], 1) + 1;
+	if (n < atomic_load(&fail_from[kind]) || n > atomic_load(&fail_to[kind]))
+		return false;
+	atomic_fetch_add(&fired, 1);
+	return true;
+}
+
+static void arm(enum kind kind, long from, long to)
+{
+	for (int k = 0; k < KINDS; k++) {
+		atomic_store(&seen[k], 0);
+		atomic_store(&fail_from[k], k == (int)kind ? from : 0);
+		atomic_store(&fail_to[k], k == (int)kind ? to : -1);
+	}
+	atomic_store(&fired, 0);
+	atomic_store(&armed, true);
+}
+
+/* Whether the fault was met. */
+static bool disarm(void)
+{
+	atomic_store(&armed, false);
+	return atomic_load(&fired) > 0;
+}
+
+static void *born(void *memory)
+{
+	if (memory)
+		atomic_fetch_add(&live, 1);
+	return memory;
+}
+
+static void died(void *memory)
+{
+	if (memory)
+		atomic_fetch_sub(&live, 1);
+}
+
+void *__real_mpp_alloc(size_t size);
+void *__real_mpp_zalloc(size_t size);
+void *__real_mpp_realloc(void *memory, size_t size);
+void *__real_mpp_alloc_aligned(size_t size);
+void __real_mpp_free(void *memory);
+void *__real_mpp_block_alloc(size_t size);
+void __real_mpp_block_free(void *block, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+int __real_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+
+void *__wrap_mpp_alloc(size_t size);
+void *__wrap_mpp_zalloc(size_t size);
+void *__wrap_mpp_realloc(void *memory, size_t size);
+void *__wrap_mpp_alloc_aligned(size_t size);
+void __wrap_mpp_free(void *memory);
+void *__wrap_mpp_block_alloc(size_t size);
+void __wrap_mpp_block_free(void *block, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg);
+
+void *__wrap_mpp_alloc(size_t size)
+{
+	return fails(ALLOCATION) ? NULL : born(__real_mpp_alloc(size));
+}
+
+void *__wrap_mpp_zalloc(size_t size)
+{
+	return fails(ALLOCATION) ? NULL : born(__real_mpp_zalloc(size));
+}
+
+void *__wrap_mpp_realloc(void *memory, size_t size)
+{
+	if (fails(ALLOCATION))
+		return NULL;
+	return memory ? __real_mpp_realloc(memory, size) : born(__real_mpp_realloc(NULL, size));
+}
+
+void *__wrap_mpp_alloc_aligned(size_t size)
+{
+	return fails(ALLOCATION) ? NULL : born(__real_mpp_alloc_aligned(size));
+}
+
+void __wrap_mpp_free(void *memory)
+{
+	died(memory);
+	__real_mpp_free(memory);
+}
+
+void *__wrap_mpp_block_alloc(size_t size)
+{
+	return fails(ALLOCATION) ? NULL : born(__real_mpp_block_alloc(size));
+}
+
+void __wrap_mpp_block_free(void *block, size_t size)
+{
+	died(block);
+	__real_mpp_block_free(block, size);
+}
+
+/* No part of the balance: the store keeps some of its memory for the next burst. */
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return fails(ALLOCATION) ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+{
+	return fails(THREAD_START) ? EAGAIN : __real_pthread_create(ret_thread, attr, run, arg);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the items */
+
+#define N 24
+
+/* One accepted call, and what became of its items. */
+struct call {
+	mppool *pool;
+	atomic_uint ran[N], succeeded[N], dropped[N], undone[N];
+	atomic_uint released, finished, called_back;
+	atomic_uint strange;
+	bool failing, losing;                    /* some items fail with a message, or take their worker with them */
+	bool nesting;                            /* items submit calls themselves */
+	struct gate *gate;                       /* the generator stands there before its first item */
+	size_t drawn;
+	size_t n;                                /* items that it has if it is accepted, unless they are generated */
+	bool generated;
+};
+
+static int inner_call(const void *const args[], void *result, void *context)
+{
+	(void)context;
+	*(int *)result = 2 * int_arg(args, 0);
+	return 0;
+}
+
+/* The serial loop would give 2 * (x + x + 1). */
+static int nested_sum(mppool *pool, int x, int *ret_sum)
+{
+	const int xs[] = {x, x + 1};
+	int ys[2] = {0};
+	const struct mppool_func func = make_func(inner_call, 1, sizeof(int), NULL);
+	const int code = mppool_map(pool, &func, MPPOOL_ARRAY(xs, 2), ys, 1);
+
+	*ret_sum = ys[0] + ys[1];
+	return code;
+}
+
+static int item_call(const void *const args[], void *result, void *context)
+{
+	struct call *const call = context;
+	const int x = int_arg(args, 0);
+	int sum = 0;
+
+	atomic_fetch_add(&call->ran[x], 1);
+	if (call->losing && x % 7 == 3)
+		pthread_exit(NULL);
+	if (call->failing && x % 5 == 2)
+		return mppool_raise(EDOM, "item %d of %d cannot be done", x, N);
+	if (call->nesting) {
+		const int code = nested_sum(call->pool, x, &sum);
+		if (code)
+			return code;
+		if (sum != 4 * x + 2)
+			atomic_fetch_add(&call->strange, 1);
+	}
+	atomic_fetch_add(&call->succeeded[x], 1);
+	*(int *)result = 1000 + x;
+	return 0;
+}
+
+static void item_drop_args(const void *const args[], void *context)
+{
+	atomic_fetch_add(&((struct call *)context)->dropped[int_arg(args, 0)], 1);
+}
+
+static void item_drop_result(void *result, void *context)
+{
+	struct call *const call = context;
+	const int y = *(const int *)result;
+
+	if (y < 1000 || y >= 1000 + N)
+		atomic_fetch_add(&call->strange, 1);
+	else
+		atomic_fetch_add(&call->undone[y - 1000], 1);
+}
+
+static void call_release(void *context)
+{
+	atomic_fetch_add(&((struct call *)context)->released, 1);
+}
+
+static void call_finish(void *state)
+{
+	atomic_fetch_add(&((struct call *)state)->finished, 1);
+}
+
+static int call_next(void *const args[], void *state)
+{
+	struct call *const call = state;
+
+	if (call->gate && call->drawn == 0)
+		gate_wait(call->gate);
+	if (call->drawn == N)
+		return MPPOOL_ESTOP;
+	*(int *)args[0] = (int)call->drawn++;
+	return 0;
+}
+
+static void call_callback(const void *results, size_t n, void *userdata)
+{
+	(void)results;
+	(void)n;
+	atomic_fetch_add(&((struct call *)userdata)->called_back, 1);
+}
+
+static void call_error_callback(const struct mppool_error *error, void *userdata)
+{
+	(void)error;
+	atomic_fetch_add(&((struct call *)userdata)->called_back, 1);
+}
+
+static const int numbers[N] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23};
+static const struct mppool_column columns[2] = {
+	{numbers, sizeof *numbers, sizeof *numbers},
+	{numbers, sizeof *numbers, sizeof *numbers},
+};
+
+static void call_set(struct call *call, mppool *pool, size_t n)
+{
+	*call = (struct call){.pool = pool, .n = n};
+}
+
+static struct mppool_func call_func(struct call *call, size_t nargs)
+{
+	struct mppool_func func = make_func(item_call, nargs, sizeof(int), call);
+
+	func.drop_args = item_drop_args;
+	func.drop_result = item_drop_result;
+	func.release = call_release;
+	return func;
+}
+
+static struct mppool_iterable call_items(struct call *call, size_t ncolumns)
+{
+	return (struct mppool_iterable){.size = sizeof(struct mppool_iterable),
+	                                .columns = columns,
+	                                .ncolumns = ncolumns,
+	                                .length = call->n,
+	                                .finish = call_finish,
+	                                .state = call};
+}
+
+static struct mppool_iterable call_generator(struct call *call)
+{
+	call->generated = true;
+	return (struct mppool_iterable){.size = sizeof(struct mppool_iterable),
+	                                .next = call_next,
+	                                .finish = call_finish,
+	                                .state = call};
+}
+
+/* A submit returned this: it was accepted, or the system had no memory or no thread for it. */
+static bool was_accepted(int code)
+{
+	ck_assert_msg(code == 0 || code == ENOMEM || code == EAGAIN, "a submit returned %s",
+	              mppool_strerrorname(code));
+	return code == 0;
+}
+
+/* The call has ended: each of its items came to one end, and each hook was called as often as it should. */
+static void assert_ended(struct call *call, bool accepted, bool has_items)
+{
+	const size_t n = !accepted ? 0 : call->generated ? call->drawn : call->n;
+
+	for (size_t i = 0; i < N; i++) {
+		ck_assert_uint_le(atomic_load(&call->ran[i]), i < n);
+		ck_assert_uint_eq(atomic_load(&call->dropped[i]), i < n);
+		ck_assert_uint_le(atomic_load(&call->undone[i]), atomic_load(&call->succeeded[i]));
+	}
+	ck_assert_uint_eq(atomic_load(&call->released), accepted);
+	ck_assert_uint_eq(atomic_load(&call->finished), accepted && has_items);
+	ck_assert_uint_eq(atomic_load(&call->strange), 0);
+}
+
+/* An item's code where memory or threads may be short. */
+static void assert_item_code(int code, const struct call *call, size_t i)
+{
+	if (call->losing && i % 7 == 3 && code == MPPOOL_ELOST)
+		return;
+	if (call->failing && i % 5 == 2 && code == EDOM)
+		return;
+	ck_assert_msg(code == 0 || code == ENOMEM || code == EAGAIN || code == MPPOOL_EBROKEN, "item %zu ended as %s",
+	              i, mppool_strerrorname(code));
+}
+
+/* The outcome of a call, and the error behind it. */
+static void assert_outcome(int code, const struct call *call)
+{
+	const struct mppool_error *const error = mppool_last_error();
+
+	ck_assert_msg(code == 0 || code == MPPOOL_ETASK || code == MPPOOL_EITER || code == MPPOOL_EBROKEN ||
+	                      code == ENOMEM || code == EAGAIN,
+	              "a call ended as %s", mppool_strerrorname(code));
+	ck_assert_ptr_nonnull(error->message);
+	if (code == MPPOOL_ETASK) {
+		ck_assert_msg(error->code == ENOMEM || error->code == EAGAIN ||
+		                      (call->failing && error->code == EDOM) ||
+		                      (call->losing && error->code == MPPOOL_ELOST),
+		              "an item ended as %s", mppool_strerrorname(error->code));
+		ck_assert_uint_lt(error->index, N);
+	}
+	if (code == MPPOOL_EITER)
+		ck_assert_msg(error->code == ENOMEM || error->code == EAGAIN, "a generator ended as %s",
+		              mppool_strerrorname(error->code));
+}
+
+/* --------------------------------------------------------------------------------------------------- the scenarios */
+
+struct world {
+	mppool *pool;                            /* made before the faults, unless the scenario is about that */
+	bool may_break;                          /* a worker that cannot be replaced breaks the pool */
+	bool loses;                              /* items take their worker with them */
+	struct call call;
+};
+
+static void consume(struct world *w, mppool_iter *iter, int *ret_outcome)
+{
+	unsigned taken[N] = {0};
+	size_t index = N;
+	int y, code;
+
+	*ret_outcome = 0;
+	while ((code = mppool_iter_next(iter, &y, &index, MPPOOL_FOREVER)) != MPPOOL_ESTOP) {
+		assert_outcome(code, &w->call);
+		if (code == 0) {
+			ck_assert_uint_lt(index, N);
+			ck_assert_int_eq(y, 1000 + (int)index);
+			taken[index]++;
+		} else if (*ret_outcome == 0) {
+			*ret_outcome = code;
+		}
+	}
+	mppool_iter_free(iter);
+	for (size_t i = 0; i < N; i++)
+		ck_assert_uint_eq(taken[i] + atomic_load(&w->call.undone[i]), atomic_load(&w->call.succeeded[i]));
+}
+
+static void run_create(struct world *w)
+{
+	mppool *const sentinel = (mppool *)(void *)w;
+	mppool *pool = sentinel;
+	const int code = mppool_create(MPPOOL_OPTIONS(.workers = 3, .name = "faults"), &pool);
+
+	if (!was_accepted(code)) {
+		ck_assert_ptr_eq(pool, sentinel);
+		return;
+	}
+	assert_ok(mppool_destroy(pool));
+}
+
+struct staff {
+	atomic_int started, ended;
+};
+
+static int staff_starts(void *initarg, void **ret_state)
+{
+	*ret_state = initarg;
+	atomic_fetch_add(&((struct staff *)initarg)->started, 1);
+	return 0;
+}
+
+static void staff_ends(void *initarg, void *state)
+{
+	if (state == initarg)
+		atomic_fetch_add(&((struct staff *)initarg)->ended, 1);
+}
+
+static void run_create_with_initializer(struct world *w)
+{
+	struct staff staff = {.started = 0};
+	mppool *const sentinel = (mppool *)(void *)w;
+	mppool *pool = sentinel;
+	const int code = mppool_create(MPPOOL_OPTIONS(.workers = 4, .initializer = staff_starts,
+	                                              .finalizer = staff_ends, .initarg = &staff),
+	                               &pool);
+
+	if (was_accepted(code)) {
+		ck_assert_int_eq(atomic_load(&staff.started), 4);
+		assert_ok(mppool_close(pool));
+		assert_ok(mppool_join(pool, MPPOOL_FOREVER));
+		assert_ok(mppool_destroy(pool));
+	} else {
+		ck_assert_ptr_eq(pool, sentinel);
+		ck_assert_uint_eq(threads_settle("mppool", 0), 0);
+	}
+	ck_assert_int_eq(atomic_load(&staff.started), atomic_load(&staff.ended));
+}
+
+static int staff_fails(void *initarg, void **ret_state)
+{
+	*ret_state = initarg;
+	if (atomic_fetch_add(&((struct staff *)initarg)->started, 1) == 1)
+		return mppool_raise(ENOTTY, "the %s start", "second");
+	return 0;
+}
+
+static void run_create_with_failing_initializer(struct world *w)
+{
+	struct staff staff = {.started = 0};
+	mppool *const sentinel = (mppool *)(void *)w;
+	mppool *pool = sentinel;
+	const int code = mppool_create(MPPOOL_OPTIONS(.workers = 3, .initializer = staff_fails,
+	                                              .finalizer = staff_ends, .initarg = &staff),
+	                               &pool);
+
+	ck_assert(code == MPPOOL_EBROKEN || code == ENOMEM || code == EAGAIN);
+	ck_assert_ptr_eq(pool, sentinel);
+	if (code == MPPOOL_EBROKEN)
+		ck_assert(mppool_last_error()->code == ENOTTY || mppool_last_error()->code == ENOMEM);
+	ck_assert_int_eq(atomic_load(&staff.ended), atomic_load(&staff.started) - (atomic_load(&staff.started) > 1));
+}
+
+static void run_apply(struct world *w)
+{
+	int y = 0;
+
+	call_set(&w->call, w->pool, 1);
+	const struct mppool_func func = call_func(&w->call, 1);
+	const bool accepted = was_accepted(mppool_apply(w->pool, &func, MPPOOL_ARGS(&numbers[0]), &y));
+	ck_assert_int_eq(y, accepted ? 1000 : 0);
+	assert_ended(&w->call, accepted, false);
+}
+
+static void run_apply_async(struct world *w)
+{
+	mppool_result *result = NULL;
+	int y = 0;
+
+	call_set(&w->call, w->pool, 1);
+	const struct mppool_func func = call_func(&w->call, 1);
+	const bool accepted = was_accepted(
+		mppool_apply_async(w->pool, &func, MPPOOL_ARGS(&numbers[0]),
+	                           MPPOOL_CALL(.callback = call_callback, .error_callback = call_error_callback,
+	                                       .userdata = &w->call, .task_timeout = 1000),
+	                           &result));
+	if (accepted)
+		assert_ok(mppool_result_get(result, &y, MPPOOL_FOREVER));
+	ck_assert_int_eq(y, accepted ? 1000 : 0);
+	ck_assert_uint_eq(atomic_load(&w->call.called_back), accepted);
+	mppool_result_free(result);
+	assert_ended(&w->call, accepted, false);
+}
+
+#define MANY 40
+
+/* Calls of several sizes, some with arguments too large for a store of small blocks. */
+static void run_many_calls(struct world *w)
+{
+	static mppool_result *results[MANY];
+	static char large[5000];
+	struct mppool_func func = make_func(inner_call, 2, sizeof(int), NULL);
+	int y;
+
+	for (int i = 0; i < MANY; i++) {
+		results[i] = NULL;
+		func.arg_size[1] = i % 10 ? 1 : sizeof large;
+		was_accepted(mppool_apply_async(w->pool, &func, MPPOOL_ARGS(&i, large), NULL, &results[i]));
+	}
+	for (int i = 0; i < MANY; i++)
+		if (results[i]) {
+			assert_ok(mppool_result_get(results[i], &y, MPPOOL_FOREVER));
+			ck_assert_int_eq(y, 2 * i);
+			mppool_result_free(results[i]);
+		}
+}
+
+static void run_map(struct world *w)
+{
+	int ys[N] = {0};
+
+	for (size_t chunksize = 0; chunksize < 8; chunksize = 3 * chunksize + 1) {
+		call_set(&w->call, w->pool, N);
+		const struct mppool_func func = call_func(&w->call, 1);
+		const struct mppool_iterable items = call_items(&w->call, 1);
+		int *const into = chunksize == 1 ? NULL : ys;
+		const bool accepted = was_accepted(mppool_map(w->pool, &func, &items, into, chunksize));
+		for (int i = 0; accepted && into && i < N; i++)
+			ck_assert_int_eq(ys[i], 1000 + i);
+		assert_ended(&w->call, accepted, true);
+	}
+}
+
+static void run_map_async(struct world *w)
+{
+	mppool_result *result = NULL;
+	int ys[N] = {0}, codes[N];
+
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_items(&w->call, 1);
+	const bool accepted = was_accepted(
+		mppool_map_async(w->pool, &func, &items, NULL, 2,
+	                         MPPOOL_CALL(.callback = call_callback, .error_callback = call_error_callback,
+	                                     .userdata = &w->call, .codes = codes, .flags = MPPOOL_FAIL_FAST),
+	                         &result));
+	if (accepted) {
+		assert_ok(mppool_result_get(result, ys, MPPOOL_FOREVER));
+		for (int i = 0; i < N; i++) {
+			ck_assert_int_eq(codes[i], 0);
+			ck_assert_int_eq(ys[i], 1000 + i);
+		}
+	}
+	ck_assert_uint_eq(atomic_load(&w->call.called_back), accepted);
+	mppool_result_free(result);
+	assert_ended(&w->call, accepted, true);
+}
+
+static void run_starmap(struct world *w)
+{
+	int ys[N] = {0};
+
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func func = call_func(&w->call, 2);
+	const struct mppool_iterable items = call_items(&w->call, 2);
+	const bool accepted = was_accepted(mppool_starmap(w->pool, &func, &items, ys, 5));
+	for (int i = 0; accepted && i < N; i++)
+		ck_assert_int_eq(ys[i], 1000 + i);
+	assert_ended(&w->call, accepted, true);
+}
+
+static void stream_once(struct world *w, bool unordered, bool generated, size_t chunksize)
+{
+	mppool_iter *iter = NULL;
+	int outcome = 0;
+
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = generated ? call_generator(&w->call) : call_items(&w->call, 1);
+	const bool accepted = was_accepted(
+		(unordered ? mppool_imap_unordered : mppool_imap)(w->pool, &func, &items, chunksize, 6, NULL, &iter));
+	if (accepted)
+		consume(w, iter, &outcome);
+	assert_ended(&w->call, accepted, true);
+}
+
+static void run_imap(struct world *w)
+{
+	for (int way = 0; way < 4; way++) {
+		call_set(&w->call, w->pool, N);
+		stream_once(w, way & 1, false, way & 2 ? 4 : 1);
+	}
+}
+
+static void run_imap_generator(struct world *w)
+{
+	for (int way = 0; way < 4; way++) {
+		call_set(&w->call, w->pool, N);
+		stream_once(w, way & 1, true, way & 2 ? 4 : 1);
+	}
+}
+
+static void run_imap_unbounded(struct world *w)
+{
+	mppool_iter *iter = NULL;
+	int outcome;
+
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_generator(&w->call);
+	const bool accepted = was_accepted(mppool_imap(w->pool, &func, &items, 1, MPPOOL_UNBOUNDED, NULL, &iter));
+	if (accepted)
+		consume(w, iter, &outcome);
+	assert_ended(&w->call, accepted, true);
+}
+
+/* Results of a map that nobody knows the length of: their memory grows. */
+static void run_map_generator(struct world *w)
+{
+	mppool_result *result = NULL;
+	int outcome = 0;
+
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_generator(&w->call);
+	const bool accepted = was_accepted(mppool_map_async(w->pool, &func, &items, NULL, 1, NULL, &result));
+	if (accepted) {
+		outcome = mppool_result_get(result, NULL, MPPOOL_FOREVER);
+		assert_outcome(outcome, &w->call);
+		const int *const ys = mppool_result_value(result);
+		for (size_t i = 0; outcome == 0 && i < N; i++)
+			ck_assert_int_eq(ys[i], 1000 + (int)i);
+	}
+	mppool_result_free(result);
+	assert_ended(&w->call, accepted, true);
+	for (size_t i = 0; i < N; i++)           /* nobody took any of them */
+		ck_assert_uint_eq(atomic_load(&w->call.undone[i]), atomic_load(&w->call.succeeded[i]));
+}
+
+static void run_map_bounded_generator(struct world *w)
+{
+	int ys[N] = {0};
+	struct mppool_iterable items;
+
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func func = call_func(&w->call, 1);
+	items = call_generator(&w->call);
+	items.length = N;
+	const int outcome = mppool_map(w->pool, &func, &items, ys, 3);
+	assert_outcome(outcome, &w->call);
+	/* Refused or failed half way: the hooks tell which. */
+	assert_ended(&w->call, outcome == 0 || atomic_load(&w->call.released), true);
+	for (int i = 0; outcome == 0 && i < N; i++)
+		ck_assert_int_eq(ys[i], 1000 + i);
+}
+
+static void run_nested(struct world *w)
+{
+	mppool_result *result = NULL;
+	int codes[N];
+
+	call_set(&w->call, w->pool, N);
+	w->call.nesting = true;
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_items(&w->call, 1);
+	const bool accepted = was_accepted(
+		mppool_map_async(w->pool, &func, &items, NULL, 1, MPPOOL_CALL(.codes = codes), &result));
+	if (accepted) {
+		assert_outcome(mppool_result_get(result, NULL, MPPOOL_FOREVER), &w->call);
+		for (size_t i = 0; i < N; i++)
+			assert_item_code(codes[i], &w->call, i);
+	}
+	mppool_result_free(result);
+	assert_ended(&w->call, accepted, true);
+}
+
+/* The codes of items that fail are told, even where there is no memory for their messages. */
+static void run_raise(struct world *w)
+{
+	mppool_result *result = NULL;
+	int codes[N];
+
+	call_set(&w->call, w->pool, N);
+	w->call.failing = true;
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_items(&w->call, 1);
+	const bool accepted = was_accepted(
+		mppool_map_async(w->pool, &func, &items, NULL, 2, MPPOOL_CALL(.codes = codes), &result));
+	if (accepted) {
+		assert_code(mppool_result_get(result, NULL, MPPOOL_FOREVER), MPPOOL_ETASK);
+		assert_outcome(MPPOOL_ETASK, &w->call);
+		for (int i = 0; i < N; i++)
+			assert_code(codes[i], i % 5 == 2 ? EDOM : 0);
+	}
+	mppool_result_free(result);
+	assert_ended(&w->call, accepted, true);
+	call_set(&w->call, w->pool, N);
+	w->call.failing = true;
+	stream_once(w, false, false, 3);
+	call_set(&w->call, w->pool, N);
+	w->call.failing = true;
+	stream_once(w, true, true, 1);
+}
+
+static void run_replacements(struct world *w)
+{
+	mppool_result *result = NULL;
+	int codes[N];
+
+	call_set(&w->call, w->pool, N);
+	w->call.losing = w->loses;
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_items(&w->call, 1);
+	const int code = mppool_map_async(w->pool, &func, &items, NULL, 1, MPPOOL_CALL(.codes = codes), &result);
+	const bool accepted = code != MPPOOL_EBROKEN && was_accepted(code);
+	if (accepted) {
+		assert_outcome(mppool_result_get(result, NULL, MPPOOL_FOREVER), &w->call);
+		for (size_t i = 0; i < N; i++)
+			assert_item_code(codes[i], &w->call, i);
+	}
+	mppool_result_free(result);
+	assert_ended(&w->call, accepted, true);
+}
+
+/* While one generator stands at a gate, another call needs a second task handler. */
+static void run_standing_generator(struct world *w)
+{
+	static struct call other;
+	struct gate gate;
+	mppool_iter *standing = NULL;
+	int outcome;
+
+	gate_init(&gate);
+	call_set(&other, w->pool, N);
+	other.gate = &gate;
+	const struct mppool_func func = call_func(&other, 1);
+	const struct mppool_iterable items = call_generator(&other);
+	const bool accepted = was_accepted(mppool_imap(w->pool, &func, &items, 1, 0, NULL, &standing));
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func second = call_func(&w->call, 1);
+	const struct mppool_iterable more = call_generator(&w->call);
+	mppool_iter *iter = NULL;
+	const bool both = was_accepted(mppool_imap(w->pool, &second, &more, 1, 0, NULL, &iter));
+	gate_open(&gate);                        /* at once: without a second thread it must come to an end as well */
+	if (both)
+		consume(w, iter, &outcome);
+	assert_ended(&w->call, both, true);
+	if (accepted) {
+		struct world elsewhere = {.pool = w->pool};
+		int y, code;
+		while ((code = mppool_iter_next(standing, &y, NULL, MPPOOL_FOREVER)) != MPPOOL_ESTOP)
+			assert_outcome(code, &elsewhere.call);
+		mppool_iter_free(standing);
+	}
+	assert_ended(&other, accepted, true);
+	gate_destroy(&gate);
+}
+
+static void run_cancel(struct world *w)
+{
+	mppool_result *result = NULL;
+	mppool_iter *iter = NULL;
+	int code;
+
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_items(&w->call, 1);
+	bool accepted = was_accepted(mppool_map_async(w->pool, &func, &items, NULL, 1, NULL, &result));
+	if (accepted) {
+		code = mppool_result_cancel(result);
+		ck_assert(code == 0 || code == EBUSY || code == EALREADY);
+		assert_code(mppool_result_get(result, NULL, MPPOOL_FOREVER), code ? 0 : ECANCELED);
+		mppool_result_free(result);
+	}
+	assert_ended(&w->call, accepted, true);
+	call_set(&w->call, w->pool, N);
+	accepted = was_accepted(mppool_imap(w->pool, &func, &items, 1, 4, NULL, &iter));
+	if (accepted) {
+		mppool_iter_cancel(iter);
+		mppool_iter_free(iter);
+	}
+	assert_ended(&w->call, accepted, true);
+}
+
+static void run_terminate(struct world *w)
+{
+	mppool_result *result = NULL;
+
+	call_set(&w->call, w->pool, N);
+	const struct mppool_func func = call_func(&w->call, 1);
+	const struct mppool_iterable items = call_items(&w->call, 1);
+	const bool accepted = was_accepted(mppool_map_async(w->pool, &func, &items, NULL, 1,
+	                                                    MPPOOL_CALL(.callback = call_callback,
+	                                                                .error_callback = call_error_callback,
+	                                                                .userdata = &w->call),
+	                                                    &result));
+	assert_ok(mppool_terminate(w->pool));
+	if (accepted) {
+		const int code = mppool_result_get(result, NULL, MPPOOL_FOREVER);
+		ck_assert(code == 0 || code == MPPOOL_ETERMINATED);
+	}
+	ck_assert_uint_eq(atomic_load(&w->call.called_back), accepted);
+	mppool_result_free(result);
+	assert_ended(&w->call, accepted, true);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the turns */
+
+struct scenario {
+	const char *name;
+	void (*run)(struct world *w);
+	bool makes_pool;                         /* the scenario itself does */
+	bool may_break, loses;
+	bool ends_pool;
+	size_t max_tasks;
+};
+
+static const struct scenario scenarios[] = {
+	{.name = "create", .run = run_create, .makes_pool = true},
+	{.name = "create with an initializer", .run = run_create_with_initializer, .makes_pool = true},
+	{.name = "create with a failing initializer", .run = run_create_with_failing_initializer, .makes_pool = true},
+	{.name = "apply", .run = run_apply},
+	{.name = "apply_async with a callback", .run = run_apply_async},
+	{.name = "many calls", .run = run_many_calls},
+	{.name = "map", .run = run_map},
+	{.name = "map_async", .run = run_map_async},
+	{.name = "starmap", .run = run_starmap},
+	{.name = "imap", .run = run_imap},
+	{.name = "imap over a generator", .run = run_imap_generator},
+	{.name = "imap without a bound", .run = run_imap_unbounded},
+	{.name = "map over a generator", .run = run_map_generator},
+	{.name = "map over a generator with a bound", .run = run_map_bounded_generator},
+	{.name = "nested", .run = run_nested},
+	{.name = "raise", .run = run_raise},
+	{.name = "retiring workers", .run = run_replacements, .may_break = true, .max_tasks = 2},
+	{.name = "lost workers", .run = run_replacements, .may_break = true, .loses = true},
+	{.name = "a generator that stands", .run = run_standing_generator},
+	{.name = "cancel", .run = run_cancel},
+	{.name = "terminate", .run = run_terminate, .ends_pool = true},
+};
+#define SCENARIOS ((int)(sizeof scenarios / sizeof *scenarios))
+
+/* After the faults are gone, everything works. */
+static void assert_usable(mppool *pool)
+{
+	int ys[N] = {0};
+	mppool_iter *iter = NULL;
+	const struct mppool_func func = make_func(inner_call, 1, sizeof(int), NULL);
+	int y = 0;
+
+	assert_ok(mppool_map(pool, &func, MPPOOL_ARRAY(numbers, N), ys, 1));
+	for (int i = 0; i < N; i++)
+		ck_assert_int_eq(ys[i], 2 * i);
+	assert_ok(mppool_imap(pool, &func, MPPOOL_ARRAY(numbers, N), 1, 0, NULL, &iter));
+	for (int i = 0; i < N; i++) {
+		assert_ok(mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER));
+		ck_assert_int_eq(y, 2 * i);
+	}
+	mppool_iter_free(iter);
+}
+
+static void world_end(const struct scenario *scenario, mppool *pool)
+{
+	if (mppool_state(pool) == MPPOOL_RUN)
+		assert_usable(pool);
+	else
+		ck_assert(scenario->ends_pool || (scenario->may_break && mppool_state(pool) == MPPOOL_BROKEN));
+	mppool_close(pool);
+	assert_ok(mppool_join(pool, MPPOOL_FOREVER));
+	assert_ok(mppool_destroy(pool));
+}
+
+/* One turn of a scenario; a fault from the from-th to the to-th. Returns whether it was met. */
+static bool turn(const struct scenario *scenario, enum kind kind, long from, long to)
+{
+	static struct world w;
+
+	w = (struct world){.may_break = scenario->may_break, .loses = scenario->loses};
+	if (!scenario->makes_pool)
+		assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 2, .max_tasks_per_worker = scenario->max_tasks),
+		                        &w.pool));
+	arm(kind, from, to);
+	scenario->run(&w);
+	const bool met = disarm();
+	if (!scenario->makes_pool)
+		world_end(scenario, w.pool);
+	return met;
+}
+
+/* The blocks that are in use when nothing is: what the library keeps for this thread, its last error and the functions
+ * that it used last, is brought to the same state first. */
+static long balance(void)
+{
+	static struct call call;
+	static const long contexts[128];
+	mppool *const pool = pool_of(1);
+	const int x = 2;
+	int y;
+
+	for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++) {
+		const struct mppool_func func = make_func(inner_call, 1, sizeof(int), (void *)(uintptr_t)&contexts[i]);
+		assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
+	}
+	call_set(&call, pool, 1);
+	call.failing = true;
+	const struct mppool_func func = call_func(&call, 1);
+	assert_code(mppool_apply(pool, &func, MPPOOL_ARGS(&x), NULL), MPPOOL_ETASK);
+	pool_finish(pool);
+	return atomic_load(&live);
+}
+
+/* Until three turns in a row have come through. */
+static long sweep(const struct scenario *scenario, enum kind kind, bool from_there_on, long before)
+{
+	long faults = 0;
+	int unmet = 0;
+
+	for (long n = 1; unmet < 3; n++) {
+		const bool met = turn(scenario, kind, n, from_there_on ? LONG_MAX : n);
+		unmet = met ? 0 : unmet + 1;
+		faults += met;
+		const long after = balance();
+		ck_assert_msg(after == before, "%s: %ld blocks too many after fault %ld of kind %d", scenario->name,
+		              after - before, n, (int)kind);
+	}
+	return faults;
+}
+
+/* Once for each scenario, _i. */
+START_TEST(each_fault_in_turn_is_told_and_leaks_nothing)
+{
+	const struct scenario *const scenario = &scenarios[_i];
+	long faults = 0;
+
+	for (int warm = 0; warm < 3; warm++)
+		ck_assert(!turn(scenario, ALLOCATION, 1, 0));
+	balance();
+	const long before = balance();
+	for (int from_there_on = 0; from_there_on < 2; from_there_on++) {
+		faults += sweep(scenario, ALLOCATION, from_there_on, before);
+		sweep(scenario, THREAD_START, from_there_on, before);
+	}
+	ck_assert_int_gt(faults, 0);
+}
+END_TEST
+
+/* The wrappers themselves: a test of faults that never come would pass always. */
+START_TEST(faults_come_where_they_are_asked_for)
+{
+	mppool *pool = NULL;
+
+	arm(ALLOCATION, 1, 1);
+	const int first = mppool_create(MPPOOL_OPTIONS(.workers = 1), &pool);
+	ck_assert(disarm());
+	assert_code(first, ENOMEM);
+	arm(ALLOCATION, 3, 3);
+	const int third = mppool_create(MPPOOL_OPTIONS(.workers = 1), &pool);
+	ck_assert(disarm());
+	assert_code(third, ENOMEM);
+	arm(THREAD_START, 1, 1);
+	const int second = mppool_create(MPPOOL_OPTIONS(.workers = 1), &pool);
+	ck_assert(disarm());
+	assert_code(second, EAGAIN);
+	ck_assert_ptr_null(pool);
+}
+END_TEST
+
+/* ----------------------------------------------------------------------------------------------------- the program */
+
+static void fill(Suite *suite)
+{
+	TCase *const wrappers = add_case(suite, "wrappers");
+	TCase *const faults = add_case(suite, "faults");
+
+	tcase_add_test(wrappers, faults_come_where_they_are_asked_for);
+	tcase_add_loop_test(faults, each_fault_in_turn_is_told_and_leaks_nothing, 0, SCENARIOS);
+}
+
+int main(int argc, char **argv)
+{
+	return run_suite("faults", fill, argc, argv);
+}
