@@ -35,6 +35,24 @@ static const struct {
 
 static const size_t table_length = sizeof table / sizeof table[0];
 
+/* The other names that POSIX gives to errno values. */
+#define NAME(code) {code, #code},
+static const struct {
+	int code;
+	const char *name;
+} posix_names[] = {
+	NAME(EPERM) NAME(ENOENT) NAME(ESRCH) NAME(EINTR) NAME(EIO) NAME(ENXIO) NAME(ENOEXEC) NAME(EBADF) NAME(ECHILD)
+	NAME(EACCES) NAME(EFAULT) NAME(EEXIST) NAME(EXDEV) NAME(ENODEV) NAME(ENOTDIR) NAME(EISDIR) NAME(ENFILE)
+	NAME(EMFILE) NAME(ENOTTY) NAME(ETXTBSY) NAME(EFBIG) NAME(ENOSPC) NAME(ESPIPE) NAME(EROFS) NAME(EMLINK)
+	NAME(EPIPE) NAME(EDOM) NAME(ERANGE) NAME(ENAMETOOLONG) NAME(ENOLCK) NAME(ENOSYS) NAME(ENOTEMPTY) NAME(ELOOP)
+	NAME(ENOMSG) NAME(EIDRM) NAME(EPROTO) NAME(EBADMSG) NAME(EOVERFLOW) NAME(EILSEQ) NAME(ENOTSOCK)
+	NAME(EDESTADDRREQ) NAME(EMSGSIZE) NAME(EPROTOTYPE) NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT) NAME(EOPNOTSUPP)
+	NAME(EAFNOSUPPORT) NAME(EADDRINUSE) NAME(EADDRNOTAVAIL) NAME(ENETDOWN) NAME(ENETUNREACH) NAME(ENETRESET)
+	NAME(ECONNABORTED) NAME(ECONNRESET) NAME(ENOBUFS) NAME(EISCONN) NAME(ENOTCONN) NAME(ECONNREFUSED)
+	NAME(EHOSTUNREACH) NAME(EINPROGRESS) NAME(ESTALE) NAME(EDQUOT) NAME(EOWNERDEAD) NAME(ENOTRECOVERABLE)
+};
+#undef NAME
+
 /* Codes that are not ours: the system's sentence. The thread's own buffer makes it thread-safe with any strerror_r. */
 static const char *system_text(int code)
 {
@@ -62,10 +80,9 @@ MPP_PUBLIC const char *mppool_strerrorname(int code)
 	for (size_t i = 0; i < table_length; i++)
 		if (table[i].code == code)
 			return table[i].name;
-#ifdef HAVE_STRERRORNAME_NP
-	if (strerrorname_np(code))
-		return strerrorname_np(code);
-#endif
+	for (size_t i = 0; i < sizeof posix_names / sizeof posix_names[0]; i++)
+		if (posix_names[i].code == code)
+			return posix_names[i].name;
 	return "unknown";
 }
 
@@ -75,15 +92,19 @@ static struct mpp_failure no_memory = {.error = {ENOMEM, 0, 0, "Cannot allocate 
 
 struct mpp_failure *mpp_failure_new(int code, size_t index, const char *message)
 {
-	size_t length = message ? strlen(message) + 1 : 0;
-	struct mpp_failure *f = mpp_alloc(sizeof *f + length);
+	struct mpp_failure *f;
+	size_t length;
 
+	if (!message)
+		message = mppool_strerror(code);         /* maybe this thread's own buffer: it is copied, too */
+	length = strlen(message) + 1;
+	f = mpp_alloc(sizeof *f + length);
 	if (!f)
 		return &no_memory;
 	f->error.code = code;
 	f->error.reserved = 0;
 	f->error.index = index;
-	f->error.message = message ? memcpy(f->text, message, length) : mppool_strerror(code);
+	f->error.message = memcpy(f->text, message, length);
 	return f;
 }
 

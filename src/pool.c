@@ -533,6 +533,7 @@ static int start_threads(mppool *pool)
 	pool->nalive -= pool->nworkers - i;
 	pool->nthreads -= pool->nworkers - i;
 	pool->nstarting -= pool->nworkers - i;
+	mpp_pool_advance_locked(pool);           /* an initializer may have failed meanwhile, and all be gone that had started */
 	mpp_unlock(&pool->lock);
 	return error;
 }

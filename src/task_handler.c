@@ -76,15 +76,20 @@ static bool surplus_locked(const mppool *pool)
 	return pool->nhandlers > mpp_max(pool->ngenerators, 1);
 }
 
-/* Predicate: something to draw, draw_stop, or one handler too many; draw_word changes with each of them. */
+/* Predicate: something to draw, draw_stop, or one handler too many; draw_word changes with each of them. NULL: this
+ * handler leaves, and counts no more. */
 static struct mpp_stream *await_stream_locked(mppool *pool)
 {
 	for (;;) {
 		struct mpp_stream *s = next_stream_locked(pool);
 		uint32_t word = mpp_peek(&pool->draw_word);
 
-		if (s || pool->draw_stop || surplus_locked(pool))
+		if (s)
 			return s;
+		if (pool->draw_stop || surplus_locked(pool)) {
+			pool->nhandlers--;
+			return NULL;
+		}
 		pool->nidle_handlers++;
 		mpp_unlock(&pool->lock);
 		mpp_park(&pool->draw_word, word, MPP_NEVER);
@@ -112,7 +117,6 @@ static void depart(struct mpp_handler *h)
 	mpp_lock(&pool->lock);
 	left = pool->left;
 	pool->left = NULL;
-	pool->nhandlers--;
 	mpp_unlock(&pool->lock);
 	join_left(left);
 	mpp_lock(&pool->lock);
@@ -150,6 +154,9 @@ static void handler_lost(void *arg)
 	struct mpp_handler *h = arg;
 
 	mpp_thread_insist(try_successor, h->pool);
+	mpp_lock(&h->pool->lock);
+	h->pool->nhandlers--;
+	mpp_unlock(&h->pool->lock);
 	depart(h);
 }
 

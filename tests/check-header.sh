@@ -30,7 +30,7 @@ check()
 	fi
 	for source in "$tmp/alone.c" "$sugar"; do
 		# shellcheck disable=SC2086
-		if ! "$@" -x "$language" -std="$standard" -O2 $warnings -I"$srcdir/include" -c "$source" \
+		if ! "$@" -x "$language" -std="$standard" -g -O2 $warnings -I"$srcdir/include" -c "$source" \
 			-o "$tmp/object.o"; then
 			echo "FAILED: $* -std=$standard $source"
 			status=1

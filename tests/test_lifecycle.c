@@ -2026,12 +2026,14 @@ static void wait_some(long milliseconds)
 }
 
 /* Waits until the threads stand still, then for a second in which they must not stir. */
-static void assert_idle(const char *prefix)
+static void assert_idle(size_t workers)
 {
-	long before, after = used_by(prefix);
+	const char *const prefix = "mppool";
+	long before, after;
 	int turns = 0;
 
-	ck_assert_uint_gt(threads_named(prefix), 0);
+	ck_assert_uint_eq(threads_settle("mppool-w", workers), workers);
+	after = used_by(prefix);
 	do {
 		before = after;
 		wait_some(100);
@@ -2049,7 +2051,7 @@ START_TEST(idle_new_pool_does_not_stir)
 {
 	mppool *const pool = pool_of(4);
 
-	assert_idle("mppool");
+	assert_idle(4);
 	pool_finish(pool);
 }
 END_TEST
@@ -2085,7 +2087,7 @@ START_TEST(idle_used_pool_does_not_stir)
 	assert_ok(mppool_iter_next(full, &y, NULL, MPPOOL_FOREVER));
 	hold_workers(&hold, pool, 1);
 	runner_start(&waiter, wait_for_ever, hold.results[0]);
-	assert_idle("mppool");
+	assert_idle(3);
 	gate_open(&hold.gate);
 	runner_join(&waiter);
 	hold_release(&hold);

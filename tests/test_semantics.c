@@ -915,26 +915,26 @@ START_TEST(fail_fast_cancels_what_has_not_started)
 }
 END_TEST
 
-/* 14 */
 static int fail_late_call(const void *const args[], void *result, void *context)
 {
 	(void)result;
 	if (int_arg(args, 0) == 0)
-		gate_wait(context);                              /* fails after item 1 has */
-	else
-		gate_open(context);
-	return 500 + int_arg(args, 0);
+		gate_wait(context);
+	if (int_arg(args, 0) == 3)
+		gate_open(context);                              /* 2, before it in its chunk, has failed by now */
+	return int_arg(args, 0) % 2 ? 0 : 500 + int_arg(args, 0);
 }
 
+/* 14 */
 START_TEST(error_names_lowest_index_not_first_to_fail)
 {
 	mppool *const pool = pool_of(2);
 	struct gate gate;
-	int xs[2] = {0, 1};
+	int xs[4] = {0, 1, 2, 3};
 
 	gate_init(&gate);
 	const struct mppool_func func = make_func(fail_late_call, 1, 0, &gate);
-	assert_code(mppool_map(pool, &func, MPPOOL_ARRAY(xs, 2), NULL, 1), MPPOOL_ETASK);
+	assert_code(mppool_map(pool, &func, MPPOOL_ARRAY(xs, 4), NULL, 2), MPPOOL_ETASK);
 	ck_assert_int_eq(mppool_last_error()->code, 500);
 	ck_assert_uint_eq(mppool_last_error()->index, 0);
 	pool_finish(pool);

@@ -262,6 +262,73 @@ START_TEST(imap_with_failing_items_fails_only_their_own_next)
 }
 END_TEST
 
+static int third_leaves_call(const void *const args[], void *result, void *context)
+{
+	(void)context;
+	if (int_arg(args, 0) == 2)
+		pthread_exit(NULL);
+	*(int *)result = int_arg(args, 0);
+	return 0;
+}
+
+START_TEST(imap_with_item_that_leaves_its_worker_loses_that_item_only)
+{
+	for (size_t chunksize = 1; chunksize <= 5; chunksize += 2) {
+		mppool *const pool = pool_of(1);
+		const struct mppool_func func = make_func(third_leaves_call, 1, sizeof(int), NULL);
+		struct source source = SOURCE(5);
+		const struct mppool_iterable items = source_items(&source);
+		mppool_iter *const iter = stream(pool, false, &func, &items, chunksize, 0);
+		size_t index = 99;
+
+		assert_next(iter, 0, 0);
+		assert_next(iter, 1, 1);
+		assert_code(mppool_iter_next(iter, NULL, &index, MPPOOL_FOREVER), MPPOOL_ETASK);
+		ck_assert_uint_eq(index, 2);
+		ck_assert_int_eq(mppool_last_error()->code, MPPOOL_ELOST);
+		assert_next(iter, 3, 3);
+		assert_next(iter, 4, 4);
+		assert_end(iter);
+		mppool_iter_free(iter);
+		ck_assert_uint_eq(threads_settle("mppool-w", 1), 1);
+		pool_finish(pool);
+	}
+}
+END_TEST
+
+static int third_waits_for_stop_call(const void *const args[], void *result, void *context)
+{
+	(void)context;
+	while (int_arg(args, 0) == 2 && !mppool_should_stop())
+		sched_yield();
+	*(int *)result = int_arg(args, 0);
+	return 0;
+}
+
+START_TEST(imap_with_task_timeout_fails_only_the_slow_item)
+{
+	mppool *const pool = pool_of(1);
+	const struct mppool_func func = make_func(third_waits_for_stop_call, 1, sizeof(int), NULL);
+	int xs[5], y = -1;
+	mppool_iter *iter = NULL;
+
+	fill_range(xs, 5);
+	assert_ok(mppool_imap(pool, &func, MPPOOL_ARRAY(xs, 5), 5, 0,
+	                      MPPOOL_CALL(.task_timeout = 0.2 * timeout_factor()), &iter));
+	for (int i = 0; i < 5; i++) {
+		if (i == 2) {
+			assert_code(mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER), MPPOOL_ETASK);
+			ck_assert_int_eq(mppool_last_error()->code, ETIMEDOUT);
+		} else {
+			assert_next(iter, i, (size_t)i);
+		}
+	}
+	assert_end(iter);
+	mppool_iter_free(iter);
+	pool_finish(pool);
+}
+END_TEST
+
 /* ---------------------------------------------------------------------------------------------------------- bounds */
 
 /* A generator that knows how many items the consumer has asked for. That may be ahead of how many it has taken, never
@@ -935,6 +1002,42 @@ START_TEST(generator_failure_comes_after_all_items_before_it_ran)
 }
 END_TEST
 
+static int leaving_next(void *const args[], void *state)
+{
+	struct source *const source = state;
+
+	if (source->place == source->fail_at)
+		pthread_exit(NULL);
+	return source_next(args, source);
+}
+
+/* Nobody hangs, and a task handler is there for the next generator. */
+START_TEST(generator_that_leaves_its_thread_ends_its_call_only)
+{
+	mppool *const pool = pool_of(2);
+
+	for (size_t at = 0; at < 6; at += 5) {
+		struct source leaving = {.length = 10, .fail_at = at}, again = leaving, good = SOURCE(50);
+		struct mppool_iterable items = source_items(&leaving), map_items = source_items(&again);
+		const struct mppool_iterable good_items = source_items(&good);
+		int y = -1;
+
+		items.next = map_items.next = leaving_next;
+		mppool_iter *const iter = stream(pool, false, &sqr_task, &items, 2, 0);
+		for (size_t i = 0; i < at; i++)
+			assert_next(iter, (int)(i * i), i);
+		assert_code(mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER), MPPOOL_EITER);
+		assert_end(iter);
+		mppool_iter_free(iter);
+		ck_assert_uint_eq(leaving.finished, 1);
+		assert_code(mppool_map(pool, &sqr_task, &map_items, NULL, 1), MPPOOL_EITER);
+		assert_ok(mppool_map(pool, &sqr_task, &good_items, NULL, 1));
+		ck_assert_uint_eq(good.drawn, 50);
+	}
+	pool_finish(pool);
+}
+END_TEST
+
 START_TEST(many_blocked_generators_hold_up_nobody_and_their_threads_leave)
 {
 	mppool *const pool = pool_of(2);
@@ -1267,6 +1370,8 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, imap_over_columns_is_istarmap);
 	tcase_add_test(tcase, imap_without_arguments_counts_times);
 	tcase_add_test(tcase, imap_with_failing_items_fails_only_their_own_next);
+	tcase_add_test(tcase, imap_with_item_that_leaves_its_worker_loses_that_item_only);
+	tcase_add_test(tcase, imap_with_task_timeout_fails_only_the_slow_item);
 
 	tcase = add_case(suite, "bounds");
 	tcase_add_test(tcase, imap_buffersize_is_the_exact_bound_of_items_not_taken);
@@ -1295,6 +1400,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, generator_runs_on_a_task_handler_one_call_at_a_time);
 	tcase_add_test(tcase, generator_slot_is_zeroed_before_each_call);
 	tcase_add_test(tcase, generator_failure_comes_after_all_items_before_it_ran);
+	tcase_add_test(tcase, generator_that_leaves_its_thread_ends_its_call_only);
 	tcase_add_test(tcase, many_blocked_generators_hold_up_nobody_and_their_threads_leave);
 	tcase_add_test(tcase, generator_that_takes_from_an_iterator_of_its_pool_makes_a_pipeline);
 	tcase_add_test(tcase, generator_may_apply_in_its_own_pool);
