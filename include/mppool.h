@@ -384,18 +384,11 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 #define MPPOOL_MAX_ALIGN_T_ max_align_t
 #endif
 
-/* Neighbouring items do not depend on each other. Clang warns where it cannot make use of that, which is no fault. */
-#if defined(__clang__)
-#define MPPOOL_QUIET_ _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wpass-failed\"")
-#define MPPOOL_LOUD_ _Pragma("clang diagnostic pop")
-#define MPPOOL_INDEPENDENT_ _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
-#define MPPOOL_QUIET_
-#define MPPOOL_LOUD_
+/* Neighbouring items do not depend on each other. Clang finds out by itself, at run time, and would warn where it cannot
+ * make use of being told. */
+#if defined(__GNUC__) && !defined(__clang__)
 #define MPPOOL_INDEPENDENT_ _Pragma("GCC ivdep")
 #else
-#define MPPOOL_QUIET_
-#define MPPOOL_LOUD_
 #define MPPOOL_INDEPENDENT_
 #endif
 
@@ -413,7 +406,7 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	}
 /* A chunk: a plain loop where all columns are dense, which is what a compiler vectorises, else by strides. */
 #define MPPOOL_CHUNK_(name, R, dense, declarations, plain, strided)                                                    \
-	MPPOOL_QUIET_ static int name##_mppool_chunk(const struct mppool_chunk *mppool_k, void *mppool_c)              \
+	static int name##_mppool_chunk(const struct mppool_chunk *mppool_k, void *mppool_c)                            \
 	{                                                                                                              \
 		const struct mppool_column *const mppool_q = mppool_k->columns;                                        \
 		const size_t mppool_n = mppool_k->count;                                                               \
@@ -429,8 +422,7 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 				*(R *)(void *)(mppool_to + mppool_i * mppool_k->result_stride) = strided;              \
 		}                                                                                                      \
 		return 0;                                                                                              \
-	}                                                                                                              \
-	MPPOOL_LOUD_
+	}
 #define MPPOOL_SIZES_(...)                                                                                             \
 	{                                                                                                              \
 		__VA_ARGS__                                                                                            \
