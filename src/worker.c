@@ -444,10 +444,10 @@ static void cease_idle_locked(struct mpp_worker *w)
 }
 
 /* Predicate: wake is 1, which is set after the worker was taken off the idle list: P1. P2: the look into the deques
- * comes after nidle has counted this worker. */
+ * comes after nidle has counted this worker. What is there is left to a worker that searches: P3. */
 static void sleep_idle(struct mpp_worker *w)
 {
-	if (!anything_to_steal(w->pool))
+	if (mpp_load_seq(&w->pool->nsearching) > 0 || !anything_to_steal(w->pool))
 		while (mpp_load(&w->wake) == 0)
 			mpp_park(&w->wake, 0, MPP_NEVER);
 }
