@@ -153,10 +153,10 @@ static void handler_lost(void *arg)
 {
 	struct mpp_handler *h = arg;
 
-	mpp_thread_insist(try_successor, h->pool);
 	mpp_lock(&h->pool->lock);
-	h->pool->nhandlers--;
+	h->pool->nhandlers--;            /* first: or the successor would find one handler too many, and leave */
 	mpp_unlock(&h->pool->lock);
+	mpp_thread_insist(try_successor, h->pool);
 	depart(h);
 }
 
