@@ -400,6 +400,16 @@ static void abandon_singles(mppool *pool)
 			mpp_job_abandon_queued(job);
 }
 
+static void free_handlers(struct mpp_handler *h)
+{
+	while (h) {
+		struct mpp_handler *next = h->next;
+
+		mpp_free(h);
+		h = next;
+	}
+}
+
 /* In a child of fork: the threads are not here, and locks may be held for ever by those that are not. What the pool
  * holds goes with it, if its lists were not being changed when the process was copied. */
 static void abandon(mppool *pool)
@@ -409,6 +419,8 @@ static void abandon(mppool *pool)
 	if (mpp_peek(&pool->lock.word) != 0)
 		return;
 	abandon_singles(pool);
+	free_handlers(pool->serving);
+	free_handlers(pool->left);
 	for (m = pool->live; m; m = next) {
 		next = m->next_live;
 		mpp_job_abandon_queued(&m->job);

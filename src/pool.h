@@ -65,7 +65,7 @@ struct mpp_worker {
 struct mpp_handler {             /* of generators */
 	pthread_t thread;
 	mppool *pool;
-	struct mpp_handler *next;        /* the lock: among those that have left */
+	struct mpp_handler *next;        /* the lock: among those that serve, or those that have left */
 };
 
 struct mppool {
@@ -103,7 +103,7 @@ struct mppool {
 	size_t nhandlers, nidle_handlers, ngenerators;   /* task handlers; live streams with a generator */
 	bool draw_stop;
 	struct mpp_stream *draw_first, *draw_last;
-	struct mpp_handler *left;        /* task handlers to be joined */
+	struct mpp_handler *serving, *left;              /* task handlers; those that have left are to be joined */
 	struct mpp_job *due_first, *due_last;            /* callbacks */
 	bool due_stop;
 	size_t nthreads;                 /* of all kinds, until their last look at the pool */

@@ -109,6 +109,15 @@ static void join_left(struct mpp_handler *h)
 	}
 }
 
+static void unlink_locked(struct mpp_handler *h)
+{
+	struct mpp_handler **link = &h->pool->serving;
+
+	while (*link != h)
+		link = &(*link)->next;
+	*link = h->next;
+}
+
 static void depart(struct mpp_handler *h)
 {
 	mppool *pool = h->pool;
@@ -120,6 +129,7 @@ static void depart(struct mpp_handler *h)
 	mpp_unlock(&pool->lock);
 	join_left(left);
 	mpp_lock(&pool->lock);
+	unlink_locked(h);
 	h->next = pool->left;
 	pool->left = h;
 	mpp_pool_thread_gone(pool);
@@ -185,16 +195,19 @@ int mpp_task_handler_start(mppool *pool)
 		return ENOMEM;
 	h->pool = pool;
 	mpp_lock(&pool->lock);
+	h->next = pool->serving;
+	pool->serving = h;
 	pool->nhandlers++;
 	pool->nthreads++;
 	mpp_unlock(&pool->lock);
 	error = mpp_thread_start(&h->thread, &options, handler_main, h);
 	if (error) {
-		mpp_free(h);
 		mpp_lock(&pool->lock);
+		unlink_locked(h);
 		pool->nhandlers--;
 		mpp_pool_thread_gone(pool);
 		mpp_unlock(&pool->lock);
+		mpp_free(h);
 	}
 	return error;
 }

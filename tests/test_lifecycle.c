@@ -1394,6 +1394,14 @@ static pid_t fork_watched(void)
 	return child;
 }
 
+/* What the parent's threads had on their stacks is out of reach in the child: valgrind would take it for lost. */
+static void child_leaves(void)
+{
+	if (under_valgrind())
+		execlp("true", "true", (char *)NULL);
+	_exit(0);
+}
+
 static void child_ends_well(pid_t child)
 {
 	int status = 0;
@@ -1501,7 +1509,7 @@ START_TEST(forked_child_is_told_and_the_parent_goes_on)
 		child_frees_all(&in);
 		if (!_i)
 			child_has_a_pool_of_its_own();
-		_exit(0);
+		child_leaves();
 	}
 	child_ends_well(child);
 	hold_release(&hold);
@@ -1553,7 +1561,7 @@ START_TEST(fork_at_any_moment_leaves_a_child_that_works)
 			CHILD_CHECK(mppool_apply(busy.pool, &func, MPPOOL_ARGS(&x), NULL) == MPPOOL_EFORKED);
 			child_has_a_pool_of_its_own();
 			CHILD_CHECK(mppool_destroy(busy.pool) == 0);
-			_exit(0);
+			child_leaves();
 		}
 		child_ends_well(child);
 	}
@@ -1570,8 +1578,10 @@ static int forking_call(const void *const args[], void *result, void *context)
 	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
 	const pid_t child = fork_watched();
 
-	if (child == 0)
-		_exit(mppool_apply(context, &func, args, NULL) == MPPOOL_EFORKED ? 42 : 1);
+	if (child == 0) {
+		CHILD_CHECK(mppool_apply(context, &func, args, NULL) == MPPOOL_EFORKED);
+		child_leaves();
+	}
 	while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	*(int *)result = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -1581,12 +1591,12 @@ static int forking_call(const void *const args[], void *result, void *context)
 START_TEST(task_may_fork)
 {
 	const int x = 2;
-	int y = 0;
+	int y = -1;
 	mppool *const pool = pool_of(1);
 	const struct mppool_func func = make_func(forking_call, 1, sizeof(int), pool);
 
 	assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
-	ck_assert_int_eq(y, 42);
+	ck_assert_int_eq(y, 0);
 	pool_finish(pool);
 }
 END_TEST

@@ -68,6 +68,8 @@ struct one_held {
 	struct gate gate;
 	int held;                        /* the item that stands at the gate; -1: none */
 	atomic_size_t ended;             /* the others that are done */
+	int last;                        /* stands at the second gate, if there is one */
+	struct gate *second;
 };
 
 static int one_held_call(const void *const args[], void *result, void *context)
@@ -77,6 +79,8 @@ static int one_held_call(const void *const args[], void *result, void *context)
 
 	if (x == test->held)
 		gate_wait(&test->gate);
+	if (test->second && x == test->last)
+		gate_wait(test->second);
 	*(int *)result = x + 100;
 	if (x != test->held)
 		atomic_fetch_add(&test->ended, 1);
@@ -597,6 +601,61 @@ START_TEST(several_consumers_share_the_items_and_all_see_the_end)
 	check_consumers(pool, true, 1, 1);
 	check_consumers(pool, true, 3, MPPOOL_UNBOUNDED);
 	pool_finish(pool);
+}
+END_TEST
+
+static void consume_one(size_t i, void *arg)
+{
+	struct consumers *const consumers = arg;
+	size_t index = SIZE_MAX;
+
+	(void)i;
+	record(&consumers->codes, mppool_iter_next(consumers->iter, NULL, &index, MPPOOL_FOREVER));
+	record(&consumers->items, (int)index);
+}
+
+static void consume_one_each(void *arg)
+{
+	run_in_threads(6, consume_one, arg);
+}
+
+/* Six wait, and none of them comes back for the next: when the first result is there, so are the five behind it. The
+ * seventh item runs on, so nobody is woken by the end of the whole. */
+START_TEST(several_consumers_that_take_one_each_are_all_served)
+{
+	for (int unordered = 0; unordered < 2; unordered++) {
+		mppool *const pool = pool_of(2);
+		struct gate second;
+		struct one_held test = {.held = 0, .last = 6, .second = &second};
+		struct consumers consumers;
+		struct runner runner;
+		struct hold hold;
+		int xs[7];
+
+		consumers_init(&consumers);
+		gate_init(&test.gate);
+		gate_init(&second);
+		fill_range(xs, 7);
+		const struct mppool_func func = make_func(one_held_call, 1, sizeof(int), &test);
+		hold_workers(&hold, pool, 2);
+		consumers.iter = stream(pool, unordered, &func, MPPOOL_ARRAY(xs, 7), 1, 7);
+		runner_start(&runner, consume_one_each, &consumers);
+		pause_briefly();                                 /* so that they wait, most of the time */
+		hold_release(&hold);
+		gate_wait_arrivals(&second, 1);
+		gate_open(&test.gate);
+		runner_join(&runner);
+		ck_assert_uint_eq(recorded_times(&consumers.codes, 0), 6);
+		ck_assert(recorded_each_once(&consumers.items, 0, 6));
+		gate_open(&second);
+		assert_next(consumers.iter, 106, 6);
+		assert_end(consumers.iter);
+		mppool_iter_free(consumers.iter);
+		pool_finish(pool);
+		consumers_destroy(&consumers);
+		gate_destroy(&test.gate);
+		gate_destroy(&second);
+	}
 }
 END_TEST
 
@@ -1384,6 +1443,7 @@ static void fill(Suite *suite)
 
 	tcase = add_case(suite, "consumers");
 	tcase_add_test(tcase, several_consumers_share_the_items_and_all_see_the_end);
+	tcase_add_test(tcase, several_consumers_that_take_one_each_are_all_served);
 	tcase_add_test(tcase, several_waiting_consumers_are_all_woken_by_the_end);
 
 	tcase = add_case(suite, "early");
