@@ -656,17 +656,22 @@ static void items_ended(struct visit *v, size_t i, size_t count, int code)
 		item_ended(v, i, code);
 }
 
+/* A halt that is no cancel: nobody was told that what has been claimed takes its ordinary course. */
+static bool ends_claimed(const struct mpp_multi *m)
+{
+	return mpp_load(&m->job.state) & MPP_HALT && (m->failed_fast || m->halt_code != ECANCELED);
+}
+
 /* May item i of the chunk at hand begin? The first was begun by claiming it. */
 static bool begin(struct visit *v, size_t i)
 {
-	size_t before;
-
+	if (v->cell == &v->guest)
+		return i == 0 || !ends_claimed(v->m);
 	if (i > 0)
 		return !(mpp_sub(&v->cell->unbegun, 1) & MPP_CUT);
 	if (v->run.count == 1)
 		return true;
-	before = mpp_swap(&v->cell->unbegun, v->run.count - 1);
-	return !(before & MPP_CUT) || v->m->halt_code == ECANCELED;
+	return !(mpp_swap(&v->cell->unbegun, v->run.count - 1) & MPP_CUT) || !ends_claimed(v->m);
 }
 
 static void set_deadline(struct visit *v)
@@ -712,7 +717,8 @@ static size_t settle_chunk(struct visit *v, size_t i, size_t count, size_t faile
 	return failed + 1;
 }
 
-static void run_by_chunk(struct visit *v)
+/* Hands over all of the chunk, and after a failure what is behind it. Returns how many items ran or ended otherwise. */
+static size_t run_by_chunk(struct visit *v)
 {
 	const struct mppool_func *f = &v->m->job.func->f;
 	bool singly = !v->view.results && f->result_size > 0 && f->drop_result;  /* the scratch holds one result */
@@ -720,7 +726,7 @@ static void run_by_chunk(struct visit *v)
 	size_t i = 0, failed;
 	struct mppool_chunk chunk = {sizeof chunk, 0, 0, columns, NULL, v->view.result_stride, &failed};
 
-	while (i < v->run.count) {
+	while (i < v->run.count && !(i > 0 && ends_claimed(v->m))) {
 		for (size_t k = 0; k < f->nargs; k++) {
 			columns[k] = v->view.columns[k];
 			columns[k].base = (const char *)columns[k].base + i * columns[k].stride;
@@ -735,19 +741,20 @@ static void run_by_chunk(struct visit *v)
 		set_deadline(v);
 		i += settle_chunk(v, i, chunk.count, failed, f->chunk_call(&chunk, f->context));
 	}
+	return i;
 }
 
 static void run_chunk(struct visit *v)
 {
 	struct mpp_multi *m = v->m;
 	const struct mppool_func *f = &m->job.func->f;
-	size_t i = v->run.count;
+	size_t i;
 
 	view_items(m, v->run.block, v->run.first, &v->view);
 	mpp_assert_unlocked();
 	v->running = true;
 	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
-		run_by_chunk(v);
+		i = run_by_chunk(v);
 	else
 		i = run_one_by_one(v);
 	v->running = false;
