@@ -97,7 +97,7 @@ MPP_PUBLIC int mppool_iter_cancel(mppool_iter *iter)
 		return EINVAL;
 	if (is_foreign(s))
 		return MPPOOL_EFORKED;
-	if (mpp_load(&s->multi.job.state) & MPP_ENDED)
+	if (mpp_load(&s->multi.pending) == 0 || mpp_stream_told(s))
 		return EALREADY;
 	return mpp_multi_halt(&s->multi, ECANCELED, true, false) > 0 ? 0 : EBUSY;
 }

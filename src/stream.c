@@ -738,6 +738,16 @@ static int take_unordered(struct mpp_stream *s, void *ret_result, size_t *ret_in
 	return code ? MPPOOL_ETASK : 0;
 }
 
+bool mpp_stream_told(struct mpp_stream *s)
+{
+	bool told;
+
+	mpp_lock(&s->turn);
+	told = s->told;
+	mpp_unlock(&s->turn);
+	return told;
+}
+
 static bool more_to_take(const struct mpp_stream *s)
 {
 	if (!s->ordered)

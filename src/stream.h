@@ -113,6 +113,9 @@ void mpp_stream_fini(struct mpp_stream *s);
  * nothing yet. */
 int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure);
 
+/* Has a consumer been told of the end? Visitors may still be about to report it. */
+bool mpp_stream_told(struct mpp_stream *s);
+
 void mpp_pool_draw(struct mpp_stream *s);        /* layer 4: to a task handler. The job's lock is held */
 
 #endif

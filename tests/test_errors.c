@@ -1791,6 +1791,52 @@ START_TEST(terminated_before_it_ran_is_eterminated)
 }
 END_TEST
 
+static int failing_next(void *const args[], void *state)
+{
+	struct spy *const spy = state;
+	const size_t drawn = atomic_fetch_add(&spy->drawn, 1);
+
+	*(int *)args[0] = (int)drawn;
+	return drawn < 3 ? 0 : mppool_raise(ENOLINK, "no more than %zu", drawn);
+}
+
+START_TEST(generator_that_fails_is_eiter)
+{
+	const enum call call = (enum call)_i;
+	struct request r;
+	int y, sum = 0, code = 0;
+	mppool *const pool = pool_of(2);
+
+	if (takes_items(call)) {
+		request_set_generator(&r, pool);
+		r.it.next = failing_next;
+		r.o.error_callback = gives_iter(call) ? NULL : spy_error_callback;
+		code = submit(&r, call);
+		if (gives_iter(call)) {
+			while ((code = mppool_iter_next(r.iter, &y, NULL, MPPOOL_FOREVER)) == 0)
+				sum += y;
+			ck_assert_int_eq(sum, 0 + 1 + 4);        /* what was drawn before it, first */
+			assert_code(mppool_iter_next(r.iter, &y, NULL, 0), MPPOOL_ESTOP);
+			mppool_iter_free(r.iter);
+		} else if (takes_options(call)) {
+			code = mppool_result_get(r.result, NULL, MPPOOL_FOREVER);
+			ck_assert_int_eq(mppool_result_error(r.result)->code, ENOLINK);
+			ck_assert_uint_eq(atomic_load(&r.spy.called_back), 1);
+			mppool_result_free(r.result);
+		}
+		assert_code(code, MPPOOL_EITER);
+		ck_assert_int_eq(mppool_last_error()->code, ENOLINK);
+		ck_assert_uint_eq(mppool_last_error()->index, 3);
+		ck_assert_str_eq(mppool_last_error()->message, "no more than 3");
+		ck_assert_uint_eq(atomic_load(&r.spy.ran), 3);
+		ck_assert_uint_eq(atomic_load(&r.spy.dropped), 3);
+		ck_assert_uint_eq(atomic_load(&r.spy.finished), 1);
+		ck_assert_uint_eq(atomic_load(&r.spy.released), 1);
+	}
+	pool_finish(pool);
+}
+END_TEST
+
 struct blocked_call {
 	struct request r;
 	enum call call;
@@ -1893,6 +1939,7 @@ static void fill_submit(Suite *suite)
 	tcase_add_loop_test(submits, submit_waiting_for_room_ends_at_close, 0, CALLS);
 	tcase_add_loop_test(submits, submit_waiting_for_room_ends_at_terminate, 0, CALLS);
 	tcase_add_loop_test(ends, terminated_before_it_ran_is_eterminated, 0, CALLS);
+	tcase_add_loop_test(ends, generator_that_fails_is_eiter, 0, CALLS);
 	tcase_add_test(ends, blocking_call_on_a_terminated_pool_is_eterminated);
 }
 
