@@ -240,8 +240,11 @@ static void single_returned(struct mpp_job *job, struct mpp_frame *frame, int co
 	frame->job = NULL;
 	frame->stop = NULL;
 	if (mpp_unlikely(frame->deadline != MPP_NEVER)) {
-		if (mpp_now() > frame->deadline)
+		if (mpp_now() > frame->deadline) {
+			if (code == 0 && job->func->f.result_size > 0)
+				mpp_hook_drop_result(job, mpp_single_result(job));       /* it came too late */
 			code = ETIMEDOUT;
+		}
 		frame->deadline = MPP_NEVER;
 	}
 	single_ended(job, code ? MPP_OUT_TASK : MPP_OK, code, code ? mpp_frame_message(frame, code) : NULL);
@@ -258,6 +261,7 @@ static void single_lost(void *arg)
 	struct single_run *run = arg;
 
 	mpp_frame_top = run->frame;
+	run->frame->deadline = MPP_NEVER;
 	single_returned(run->job, run->frame, MPPOOL_ELOST);
 }
 

@@ -617,7 +617,7 @@ static void *result_of(struct visit *v, size_t i)
 }
 
 /* Item i of the chunk at hand ended, by itself or with its thread. */
-static void item_ended(struct visit *v, size_t i, int code)
+static void item_ended(struct visit *v, size_t i, int code, bool late)
 {
 	struct mpp_multi *m = v->m;
 	const struct mppool_func *f = &m->job.func->f;
@@ -625,6 +625,8 @@ static void item_ended(struct visit *v, size_t i, int code)
 	size_t index = v->run.first + i;
 	bool consumed = m->job.kind == MPP_STREAM && !mpp_stream_of(m)->sink;
 
+	if (late && f->result_size > 0)
+		mpp_hook_drop_result(&m->job, result_of(v, i));
 	if (code) {
 		zero_result(m, &v->view, i);
 		if (!consumed)
@@ -646,14 +648,19 @@ static void item_ended(struct visit *v, size_t i, int code)
 		mpp_multi_halt(m, ECANCELED, false, true);
 }
 
+/* `code` is what the function returned. Past their time limit they end as ETIMEDOUT, and results that came too late are
+ * dropped: nobody will take them. */
 static void items_ended(struct visit *v, size_t i, size_t count, int code)
 {
+	int64_t deadline = v->visitor->frame->deadline;
+	bool timed_out = mpp_unlikely(deadline != MPP_NEVER) && mpp_now() > deadline;
+
 	v->ended += count;
 	mpp_poke(&v->cell->done, mpp_peek(&v->cell->done) + count);
-	if (v->plain && code == 0)
+	if (v->plain && code == 0 && !timed_out)
 		return;
 	for (; count > 0; i++, count--)
-		item_ended(v, i, code);
+		item_ended(v, i, timed_out ? ETIMEDOUT : code, timed_out && code == 0);
 }
 
 /* A halt that is no cancel: nobody was told that what has been claimed takes its ordinary course. */
@@ -680,13 +687,6 @@ static void set_deadline(struct visit *v)
 		v->visitor->frame->deadline = mpp_now() + v->m->more.task_timeout;
 }
 
-static int timed_code(const struct visit *v, int code)
-{
-	if (mpp_unlikely(v->visitor->frame->deadline != MPP_NEVER) && mpp_now() > v->visitor->frame->deadline)
-		return ETIMEDOUT;
-	return code;
-}
-
 /* Returns how many items ran or ended otherwise. */
 static size_t run_one_by_one(struct visit *v)
 {
@@ -700,7 +700,7 @@ static size_t run_one_by_one(struct visit *v)
 		mpp_frame_next(v->visitor->frame, v->run.first + i);
 		set_deadline(v);
 		view_args(&v->view, f->nargs, i, args);
-		items_ended(v, i, 1, timed_code(v, f->call(args, result_of(v, i), f->context)));
+		items_ended(v, i, 1, f->call(args, result_of(v, i), f->context));
 	}
 	return i;
 }
@@ -709,11 +709,11 @@ static size_t run_one_by_one(struct visit *v)
 static size_t settle_chunk(struct visit *v, size_t i, size_t count, size_t failed, int code)
 {
 	if (code == 0 || failed >= count) {      /* all succeeded, or all failed */
-		items_ended(v, i, count, timed_code(v, code));
+		items_ended(v, i, count, code);
 		return count;
 	}
-	items_ended(v, i, failed, timed_code(v, 0));
-	items_ended(v, i + failed, 1, timed_code(v, code));
+	items_ended(v, i, failed, 0);
+	items_ended(v, i + failed, 1, code);
 	return failed + 1;
 }
 
@@ -819,6 +819,7 @@ static void visit_lost(void *arg)
 	if (!v->running)         /* in a hook, which must return: nothing more can be known */
 		return;
 	mpp_frame_top = v->visitor->frame;
+	v->visitor->frame->deadline = MPP_NEVER;
 	lost_to = v->cell == &v->guest ? v->run.count : v->at + v->handed;
 	left = v->run.count - lost_to;
 	items_ended(v, v->at, lost_to - v->at, MPPOOL_ELOST);

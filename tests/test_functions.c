@@ -1894,7 +1894,7 @@ START_TEST(fail_fast_is_about_its_own_call_only)
 	const struct mppool_func standing = make_func(gate_call, 1, sizeof(int), &gate);
 	const struct mppool_func failing = make_func(fail_by_value, 1, sizeof(int), NULL);
 
-	/* One worker stands in another call, with more of it to do, so that the other worker meets the failure alone. */
+	/* One worker stands in another call, so that the other worker meets the failure alone. */
 	gate_init(&gate);
 	assert_ok(mppool_map_async(pool, &standing, MPPOOL_ARRAY(xs, 1), NULL, 1, NULL, &other));
 	gate_wait_arrivals(&gate, 1);

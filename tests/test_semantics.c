@@ -10,7 +10,6 @@
 
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -2151,7 +2150,7 @@ static void check_forked_child(const struct forked *parent)
 		alarm((unsigned)(15 * timeout_factor()));
 		step = forked_child(parent);
 		if (write(ends[1], &step, sizeof step) == (ssize_t)sizeof step)
-			kill(getpid(), SIGKILL);         /* no tool shall count what the parent's threads leave here */
+			execl("/bin/true", "true", NULL);        /* or a tool counts what the parent's threads left */
 		_exit(1);
 	}
 	close(ends[1]);
