@@ -1,0 +1,287 @@
+/* white_parts.c - the parts of the library that threads meet in, and its arithmetic, each by itself
+ *
+ * SPDX-License-Identifier: MIT */
+#include "support.h"
+
+#include "cpu.h"
+#include "deque.h"
+#include "items.h"
+#include "memory.h"
+#include "queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------------------------------------------- the CPU quota */
+
+/* A folder that looks like /proc/self and /sys/fs/cgroup. */
+struct layout {
+	char folder[64];
+	char cgroup[96];
+};
+
+static void layout_make(struct layout *layout)
+{
+	strcpy(layout->folder, "/tmp/mppool-cpu-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(layout->folder));
+	snprintf(layout->cgroup, sizeof layout->cgroup, "%s/cgroup", layout->folder);
+}
+
+static void put(const struct layout *layout, const char *path, const char *text)
+{
+	char name[256];
+	FILE *file;
+
+	for (const char *at = path; (at = strchr(at, '/')) != NULL; at++) {
+		snprintf(name, sizeof name, "%s/%.*s", layout->folder, (int)(at - path), path);
+		mkdir(name, 0700);
+	}
+	snprintf(name, sizeof name, "%s/%s", layout->folder, path);
+	file = fopen(name, "w");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_ge(fputs(text, file), 0);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+static void layout_remove(const struct layout *layout)
+{
+	char command[128];
+
+	snprintf(command, sizeof command, "rm -r %s", layout->folder);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static int quota_of(const struct layout *layout)
+{
+	return mpp_cpu_quota(layout->cgroup, layout->folder);
+}
+
+START_TEST(quota_of_cgroup_v2_is_rounded_up)
+{
+	struct layout layout;
+
+	layout_make(&layout);
+	put(&layout, "cgroup", "0::/user/job\n");
+	put(&layout, "user/job/cpu.max", "250000 100000\n");
+	ck_assert_int_eq(quota_of(&layout), 3);
+	put(&layout, "user/job/cpu.max", "50000 100000\n");
+	ck_assert_int_eq(quota_of(&layout), 1);
+	put(&layout, "user/job/cpu.max", "max 100000\n");
+	ck_assert_int_eq(quota_of(&layout), INT_MAX);
+	layout_remove(&layout);
+}
+END_TEST
+
+START_TEST(quota_of_a_parent_counts)
+{
+	struct layout layout;
+
+	layout_make(&layout);
+	put(&layout, "cgroup", "0::/user/job\n");
+	put(&layout, "user/job/cpu.max", "800000 100000\n");
+	put(&layout, "user/cpu.max", "200000 100000\n");
+	ck_assert_int_eq(quota_of(&layout), 2);
+	put(&layout, "cpu.max", "100000 100000\n");
+	ck_assert_int_eq(quota_of(&layout), 1);
+	layout_remove(&layout);
+}
+END_TEST
+
+START_TEST(quota_of_cgroup_v1_comes_from_the_cpu_controller)
+{
+	struct layout layout;
+
+	layout_make(&layout);
+	put(&layout, "cgroup", "5:cpuset:/job\n4:cpu,cpuacct:/job\n3:memory:/job\n");
+	put(&layout, "cpu/job/cpu.cfs_quota_us", "400000\n");
+	put(&layout, "cpu/job/cpu.cfs_period_us", "100000\n");
+	ck_assert_int_eq(quota_of(&layout), 4);
+	put(&layout, "cpu/job/cpu.cfs_quota_us", "-1\n");
+	ck_assert_int_eq(quota_of(&layout), INT_MAX);
+	layout_remove(&layout);
+}
+END_TEST
+
+START_TEST(quota_without_or_with_odd_files_is_none)
+{
+	struct layout layout;
+
+	layout_make(&layout);
+	ck_assert_int_eq(quota_of(&layout), INT_MAX);            /* no file at all */
+	put(&layout, "cgroup", "nonsense\n::\n7:cpux:/job\n0::/job\n");
+	put(&layout, "job/cpu.max", "0 0\n");
+	ck_assert_int_eq(quota_of(&layout), INT_MAX);
+	ck_assert_int_ge(mppool_cpu_count(), 1);
+	layout_remove(&layout);
+}
+END_TEST
+
+/* ------------------------------------------------------------------------------------------------------- arithmetic */
+
+START_TEST(chunks_are_cut_as_python_does)
+{
+	ck_assert_uint_eq(mpp_chunk_default(100, 4), 7);         /* ceil(100 / 16) */
+	ck_assert_uint_eq(mpp_chunk_default(16, 4), 1);
+	ck_assert_uint_eq(mpp_chunk_default(17, 4), 2);
+	ck_assert_uint_eq(mpp_chunk_default(0, 4), 1);
+	ck_assert_uint_eq(mpp_chunk_default(SIZE_MAX, 1), SIZE_MAX / 4 + 1);
+	ck_assert_uint_eq(mpp_chunk_default(5, SIZE_MAX), 1);
+	ck_assert_uint_eq(mpp_chunk_count(SIZE_MAX, SIZE_MAX), 1);
+	ck_assert_uint_eq(mpp_chunk_count(7, 3), 3);
+	ck_assert_uint_eq(mpp_chunk_count(0, 3), 0);
+}
+END_TEST
+
+/* ------------------------------------------------------------------------------------------------------------ queue */
+
+START_TEST(queue_keeps_the_order_over_many_blocks)
+{
+	enum { N = 5000 };
+	static char entries[N];
+	struct mpp_queue queue = {0};
+	size_t in = 0, out = 0;
+
+	ck_assert_ptr_null(mpp_queue_pop(&queue));
+	while (out < N) {                                        /* three in, two out, so that it grows and shrinks */
+		for (int i = 0; i < 3 && in < N; i++) {
+			if (!mpp_queue_has_room(&queue))
+				mpp_queue_supply(&queue, mpp_queue_block_new());
+			mpp_queue_push(&queue, &entries[in++]);
+		}
+		for (int i = 0; i < 2 && out < in; i++) {
+			ck_assert_ptr_eq(mpp_queue_peek(&queue), &entries[out]);
+			ck_assert_ptr_eq(mpp_queue_pop(&queue), &entries[out++]);
+		}
+		ck_assert_uint_eq(queue.count, in - out);
+	}
+	ck_assert_ptr_null(mpp_queue_peek(&queue));
+	mpp_queue_fini(&queue);
+}
+END_TEST
+
+/* ------------------------------------------------------------------------------------------------------------ deque */
+
+START_TEST(deque_gives_the_owner_the_newest_and_thieves_the_oldest)
+{
+	static char entries[1000];
+	struct mpp_deque deque;
+
+	mpp_deque_init(&deque);
+	ck_assert_ptr_null(mpp_deque_steal(&deque));
+	for (int i = 0; i < 1000; i++) {                         /* it grows on the way */
+		ck_assert_int_eq(mpp_deque_reserve(&deque, 1), 0);
+		mpp_deque_push(&deque, &entries[i]);
+	}
+	for (int i = 0; i < 500; i++) {
+		ck_assert_ptr_eq(mpp_deque_pop(&deque), &entries[999 - i]);
+		ck_assert_ptr_eq(mpp_deque_steal(&deque), &entries[i]);
+	}
+	ck_assert(mpp_deque_is_empty(&deque));
+	ck_assert_ptr_null(mpp_deque_pop(&deque));
+	mpp_deque_fini(&deque);
+}
+END_TEST
+
+#define TASKS (UNDER_TSAN ? 20000 : 200000)
+static _Atomic unsigned char seen[200000];
+static struct mpp_deque shared;
+static atomic_bool pushed_all;
+
+static void see(const void *entry)
+{
+	if (entry)
+		atomic_fetch_add(&seen[(const _Atomic unsigned char *)entry - seen], 1);
+}
+
+static void *thief(void *unused)
+{
+	bool over;
+
+	do {
+		over = atomic_load(&pushed_all);
+		see(mpp_deque_steal(&shared));
+	} while (!over || !mpp_deque_is_empty(&shared));
+	return unused;
+}
+
+/* D3, D4: the owner at its end, which is empty most of the time, and two thieves at the other. */
+START_TEST(deque_hands_out_each_entry_once_among_thieves)
+{
+	pthread_t thieves[2];
+
+	mpp_deque_init(&shared);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&thieves[i], NULL, thief, NULL), 0);
+	for (int i = 0; i < TASKS; i++) {
+		ck_assert_int_eq(mpp_deque_reserve(&shared, 1), 0);
+		mpp_deque_push(&shared, (void *)(uintptr_t)&seen[i]);
+		if (i % 3)
+			see(mpp_deque_pop(&shared));
+	}
+	for (void *entry; (entry = mpp_deque_pop(&shared)) != NULL;)
+		see(entry);
+	atomic_store(&pushed_all, true);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_join(thieves[i], NULL), 0);
+	for (int i = 0; i < TASKS; i++)
+		ck_assert_uint_eq(atomic_load(&seen[i]), 1);
+	mpp_deque_fini(&shared);
+}
+END_TEST
+
+/* ----------------------------------------------------------------------------------------------------------- blocks */
+
+static void *free_blocks(void *arg)
+{
+	void **blocks = arg;
+
+	for (size_t i = 0; i < 3000; i++)
+		mpp_block_free(blocks[i], i % 700 + 1);
+	return NULL;
+}
+
+/* Blocks of all sizes, born here and freed in another thread, are whole and apart from each other. */
+START_TEST(blocks_may_die_in_another_thread)
+{
+	static void *blocks[3000];
+
+	for (int round = 0; round < 5; round++) {
+		pthread_t other;
+
+		for (size_t i = 0; i < 3000; i++) {
+			blocks[i] = mpp_block_alloc(i % 700 + 1);
+			ck_assert_ptr_nonnull(blocks[i]);
+			memset(blocks[i], (int)(i % 251), i % 700 + 1);
+		}
+		for (size_t i = 0; i < 3000; i++)
+			for (size_t k = 0; k < i % 700 + 1; k++)
+				ck_assert_uint_eq(((unsigned char *)blocks[i])[k], i % 251);
+		ck_assert_int_eq(pthread_create(&other, NULL, free_blocks, blocks), 0);
+		ck_assert_int_eq(pthread_join(other, NULL), 0);
+	}
+}
+END_TEST
+
+static void fill(Suite *suite)
+{
+	TCase *tcase = add_case(suite, "cpu");
+
+	tcase_add_test(tcase, quota_of_cgroup_v2_is_rounded_up);
+	tcase_add_test(tcase, quota_of_a_parent_counts);
+	tcase_add_test(tcase, quota_of_cgroup_v1_comes_from_the_cpu_controller);
+	tcase_add_test(tcase, quota_without_or_with_odd_files_is_none);
+	tcase = add_case(suite, "parts");
+	tcase_add_test(tcase, chunks_are_cut_as_python_does);
+	tcase_add_test(tcase, queue_keeps_the_order_over_many_blocks);
+	tcase_add_test(tcase, deque_gives_the_owner_the_newest_and_thieves_the_oldest);
+	tcase_add_test(tcase, deque_hands_out_each_entry_once_among_thieves);
+	tcase_add_test(tcase, blocks_may_die_in_another_thread);
+}
+
+int main(int argc, char **argv)
+{
+	return run_suite("parts", fill, argc, argv);
+}
