@@ -5,6 +5,7 @@
 #include "fork.h"
 
 #include "memory.h"
+#include "sync.h"
 
 #include <pthread.h>
 
@@ -12,15 +13,29 @@ static unsigned char generation;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watch_error;
 
+/* Locks of the store first: taking them may mean to park. */
+static void before(void)
+{
+	mpp_memory_before_fork();
+	mpp_park_before_fork();
+}
+
+static void in_parent(void)
+{
+	mpp_park_after_fork();
+	mpp_memory_after_fork();
+}
+
 static void in_child(void)
 {
 	generation++;
+	mpp_park_in_child();
 	mpp_memory_after_fork();
 }
 
 static void watch(void)
 {
-	watch_error = pthread_atfork(mpp_memory_before_fork, mpp_memory_after_fork, in_child);
+	watch_error = pthread_atfork(before, in_parent, in_child);
 }
 
 int mpp_fork_watch(void)

@@ -10,7 +10,7 @@
  * removes the last of engine reference, handle and un-endedness frees it.
  *
  * Invariants:
- *   J1  Each item is claimed once: a single by setting MPP_CLAIMED, an item of a multi by moving a span's edge (claim.c).
+ *   J1  Each item is claimed once: a single by setting MPP_CLAIMED, an item of a multi by moving a span's edge (multi.h, M1).
  *   J2  Whoever claims an item ends it, and counts it in `pending` once; pending reaches 0 once.
  *   J3  MPP_ENDED is set after the last hook, and nothing that the caller lent is touched after it.
  *   J4  job->pool may be used while the job is not ended by those who know that the pool waits for it: pool threads, and
@@ -107,7 +107,7 @@ void mpp_job_callback(struct mpp_job *job);
 /* After callback: hooks, MPP_ENDED, wake-ups, references. The job may be gone on return. */
 void mpp_job_end(struct mpp_job *job, enum mpp_outcome outcome);
 
-/* 0, EINTR-free: sleeps until MPP_ENDED. 0 or ETIMEDOUT. */
+/* Sleeps until MPP_ENDED. 0 or ETIMEDOUT. */
 int mpp_job_wait(struct mpp_job *job, int64_t deadline);
 
 void mpp_job_detach(struct mpp_job *job);                        /* the user's handle goes */
@@ -124,7 +124,7 @@ enum mpp_outcome mpp_outcome_of_unrun(int code);
 enum mpp_outcome mpp_job_outcome(const struct mpp_job *job);     /* of an ended job */
 const struct mppool_error *mpp_job_error(const struct mpp_job *job);     /* of an ended job; NULL: successful */
 
-/* Nothing may be started of this job any more? 0, or the code that its items end with. */
+/* Nothing may be started of this job any more? A hint: the lock, or a load, gives the reasons. */
 static inline bool mpp_job_halted(const struct mpp_job *job)
 {
 	return mpp_peek(&job->state) & MPP_HALT;

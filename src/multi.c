@@ -46,14 +46,16 @@ static size_t span_claim(struct mpp_cell *cell, size_t most, bool guided, size_t
 	return 0;
 }
 
-/* M1: the upper edge, under the lock: about that share of what is left, at least one unit. */
-static size_t span_steal_locked(struct mpp_cell *cell, bool whole, size_t *ret_from)
+enum share { ALL, HALF, ONE };
+
+/* M1: the upper edge, under the lock: that share of what is left, at least one unit. */
+static size_t span_steal_locked(struct mpp_cell *cell, enum share share, size_t *ret_from)
 {
 	uint64_t span = mpp_peek(&cell->span);
 	size_t left, n;
 
 	while ((left = span_left(span)) > 0) {
-		n = whole ? left : (left + 1) / 2;
+		n = share == ALL ? left : share == HALF ? (left + 1) / 2 : 1;
 		if (mpp_cas(&cell->span, &span, span_of(span_from(span), span_to(span) - n))) {
 			*ret_from = span_to(span) - n;
 			return n;
@@ -318,7 +320,7 @@ struct items_view {
 	size_t result_stride;
 };
 
-static void view_items(const struct mpp_multi *m, struct mpp_block *block, size_t first, struct items_view *view)
+static void view_columns(const struct mpp_multi *m, struct mpp_block *block, size_t first, struct items_view *view)
 {
 	const struct mpp_func *func = m->job.func;
 
@@ -337,6 +339,12 @@ static void view_items(const struct mpp_multi *m, struct mpp_block *block, size_
 			                                          func->f.arg_size[i]};
 		}
 	}
+}
+
+static void view_results(const struct mpp_multi *m, struct mpp_block *block, size_t first, struct items_view *view)
+{
+	const struct mpp_func *func = m->job.func;
+
 	view->results = NULL;
 	view->result_stride = 0;
 	if (block && block->results) {
@@ -376,7 +384,7 @@ void mpp_multi_drop_undrawn(struct mpp_multi *m, size_t from)
 
 	if (!m->job.func->f.drop_args)
 		return;
-	view_items(m, NULL, 0, &view);
+	view_columns(m, NULL, 0, &view);
 	for (size_t i = from; i < m->items.length; i++)
 		drop_item_args(m, &view, i);
 }
@@ -386,7 +394,10 @@ static void end_unrun(struct mpp_multi *m, struct mpp_block *block, size_t first
 {
 	struct items_view view;
 
-	view_items(m, block, first, &view);
+	view_columns(m, block, first, &view);
+	view.results = NULL;
+	if (!m->owns_results)            /* those are zero from the start, and a drawer may be moving them */
+		view_results(m, block, first, &view);
 	for (size_t i = 0; i < count; i++) {
 		zero_result(m, &view, i);
 		if (m->more.codes)
@@ -431,7 +442,7 @@ static bool refill_from_cursor_locked(struct mpp_multi *m, struct mpp_cell *cell
 	return true;
 }
 
-static bool refill_by_stealing_locked(struct mpp_multi *m, struct mpp_cell *cell)
+static bool refill_by_stealing_locked(struct mpp_multi *m, struct mpp_cell *cell, enum share share)
 {
 	struct mpp_cell *richest = NULL;
 	size_t most = 0, units, from = 0;
@@ -446,10 +457,10 @@ static bool refill_by_stealing_locked(struct mpp_multi *m, struct mpp_cell *cell
 	}
 	if (!richest)
 		return false;
-	units = span_steal_locked(richest, false, &from);
+	units = span_steal_locked(richest, share, &from);
 	if (units > 0)
 		refilled_locked(cell, richest->base, from, units, richest->block);
-	return units > 0 || refill_by_stealing_locked(m, cell);
+	return units > 0 || refill_by_stealing_locked(m, cell, share);
 }
 
 static bool claimable_locked(const struct mpp_multi *m)
@@ -521,7 +532,7 @@ static bool claim_any_locked(struct mpp_multi *m, struct run *run)
 	for (size_t i = 0; i < m->used_cells; i++) {
 		struct mpp_cell *cell = &m->cells[i];
 
-		units = span_steal_locked(cell, true, &from);
+		units = span_steal_locked(cell, ALL, &from);
 		if (units > 0) {
 			run->first = cell->base + from * m->unit;
 			run->count = items_of(m, run->first, units);
@@ -531,7 +542,7 @@ static bool claim_any_locked(struct mpp_multi *m, struct run *run)
 	}
 	if (m->job.kind == MPP_STREAM) {
 		run->block = mpp_stream_claim_locked(mpp_stream_of(m), SIZE_MAX, &run->first, &units);
-		run->count = run->block ? items_of(m, run->first, units) : 0;
+		run->count = run->block ? m->cursor - run->first : 0;    /* the limit may have moved since */
 		return run->block != NULL;
 	}
 	run->first = m->cursor;
@@ -599,7 +610,7 @@ struct visit {
 	struct mpp_multi *m;
 	struct mpp_visitor *visitor;
 	struct mpp_cell *cell;           /* own, or the guest cell below */
-	struct mpp_cell guest;           /* for one visitor too many: a unit at a time, nothing to steal */
+	struct mpp_cell guest;           /* for one visitor too many: a unit at a time, so that nobody steals from it */
 	struct items_view view;          /* of the chunk at hand */
 	struct run run;                  /* the chunk at hand */
 	size_t at, handed;               /* the items [at, at + handed) of it are in the user's function */
@@ -750,7 +761,8 @@ static void run_chunk(struct visit *v)
 	const struct mppool_func *f = &m->job.func->f;
 	size_t i;
 
-	view_items(m, v->run.block, v->run.first, &v->view);
+	view_columns(m, v->run.block, v->run.first, &v->view);
+	view_results(m, v->run.block, v->run.first, &v->view);
 	mpp_assert_unlocked();
 	v->running = true;
 	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
@@ -831,14 +843,12 @@ static void visit_lost(void *arg)
 		v->cell->rest_block = v->run.block;
 		mpp_poke(&v->m->rests, mpp_peek(&v->m->rests) + 1);
 		mpp_unlock(&v->m->lock);
+		if (mpp_load(&v->m->job.state) & MPP_HALT)       /* it came too early to see the rest */
+			mpp_multi_halt(v->m, v->m->halt_code, false, v->m->failed_fast);
+		else
+			mpp_pool_list(v->m);
 	}
-	mpp_multi_ref(v->m);
 	leave(v);
-	if (mpp_job_halted(&v->m->job))
-		mpp_multi_halt(v->m, v->m->halt_code, false, false);     /* the rest, if a halt came too early for it */
-	else
-		mpp_pool_list(v->m);
-	mpp_multi_unref(v->m);
 }
 
 /* How many units to ask the cursor for. */
@@ -873,7 +883,7 @@ static bool next_chunk(struct visit *v)
 			rest = claim_rest_locked(m, v->cell, &v->run);
 			refilled = !rest && (span_left(mpp_peek(&v->cell->span)) > 0 ||
 			                     refill_from_cursor_locked(m, v->cell, wanted(v)) ||
-			                     (v->cell != &v->guest && refill_by_stealing_locked(m, v->cell)));
+			                     refill_by_stealing_locked(m, v->cell, v->cell == &v->guest ? ONE : HALF));
 		}
 		mpp_unlock(&m->lock);
 		if (rest || !refilled)

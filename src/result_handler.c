@@ -49,10 +49,10 @@ static void callback_returned(void *arg)
 	struct callback *c = arg;
 
 	mpp_frame_top = c->frame;
+	c->frame->stop = NULL;
+	mpp_job_end(c->job, mpp_job_more(c->job)->outcome);      /* its hooks must not wait here, either */
 	c->frame->role = MPP_IDLE;
 	c->frame->job = NULL;
-	c->frame->stop = NULL;
-	mpp_job_end(c->job, mpp_job_more(c->job)->outcome);
 }
 
 static void run_callback(struct mpp_job *job, struct mpp_frame *frame)
@@ -87,6 +87,7 @@ static int try_successor(void *pool)
 static void handler_lost(void *pool)
 {
 	mpp_thread_insist(try_successor, pool);
+	mpp_frame_top = NULL;
 }
 
 static void *handler_main(void *arg)
@@ -96,6 +97,7 @@ static void *handler_main(void *arg)
 
 	if (pool->has_result_before)
 		mpp_thread_join(pool->result_before);
+	pool->result_handler = pthread_self();
 	memset(&frame, 0, sizeof frame);
 	frame.pool = pool;
 	frame.pool_state = &pool->state;
@@ -121,7 +123,7 @@ int mpp_result_handler_start(mppool *pool)
 	if (pool->result_started)
 		pool->result_before = pthread_self();
 	pool->result_started = true;
-	error = mpp_thread_start(&pool->result_handler, &options, handler_main, pool);
+	error = mpp_thread_start(&options, handler_main, pool);
 	if (error)
 		pool->has_result_before = had_before;
 	return error;

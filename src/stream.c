@@ -22,14 +22,14 @@ static void block_reset(const struct mpp_stream *s, struct mpp_block *b)
 	mpp_poke(&b->left, s->block_items);
 }
 
+static size_t item_size(const struct mpp_stream *s)
+{
+	return sizeof(struct mpp_slot_head) + s->arg_stride + s->result_stride;
+}
+
 static struct mpp_block *block_new(const struct mpp_stream *s)
 {
-	size_t per_item = sizeof(struct mpp_slot_head) + s->arg_stride + s->result_stride;
-	struct mpp_block *b;
-
-	if (mpp_mul_overflows(s->block_items + 4, per_item))
-		return NULL;
-	b = mpp_alloc(heads_size(s) + s->block_items * (s->arg_stride + s->result_stride));
+	struct mpp_block *b = mpp_alloc(heads_size(s) + s->block_items * (s->arg_stride + s->result_stride));
 	if (!b)
 		return NULL;
 	b->args = (char *)b + heads_size(s);
@@ -147,11 +147,13 @@ int mpp_stream_new(mppool *pool, struct mpp_func *func, const struct mpp_items *
 	set_places(s, options);
 	mpp_lock_init(&s->turn, MPP_RANK_HANDLE);
 	mpp_poke(&s->multi.pending, 1);          /* the drawing */
-	s->spare = block_new(s);
-	if (!s->spare) {
+	error = s->block_items > (size_t)PTRDIFF_MAX / 2 / item_size(s) ? EINVAL : 0;
+	if (!error && (s->spare = block_new(s)) == NULL)
+		error = ENOMEM;
+	if (error) {
 		mpp_multi_fini(&s->multi);
 		mpp_free(s);
-		return ENOMEM;
+		return error;
 	}
 	*ret_stream = s;
 	return 0;
@@ -224,6 +226,12 @@ struct mpp_block *mpp_stream_claim_locked(struct mpp_stream *s, size_t units_wan
 
 #define QUANTUM 1024     /* items that a task handler draws before it looks after other generators */
 
+/* Of the items drawn and not taken none can have been claimed: they are no more than the beginning of a chunk. */
+static bool nothing_under_way(const struct mpp_stream *s, size_t used)
+{
+	return used <= mpp_load(&s->multi.limit) % s->multi.unit;
+}
+
 /* Items that may be drawn now. */
 static size_t room(const struct mpp_stream *s)
 {
@@ -235,18 +243,18 @@ static size_t room(const struct mpp_stream *s)
 	left = buffer - used;
 	if (capacity > limit)
 		return mpp_min(left, capacity - limit);
-	return used == 0 ? left : 0;     /* results can be moved to a larger array only while no item is under way */
+	return nothing_under_way(s, used) ? left : 0;    /* only then results can be moved to a larger array */
 }
 
 /* A small window is filled again item by item; a large one when a quarter of it is free, so that the drawer is not woken
- * for each item. When everything was taken it is all free: nobody waits for room that has come. */
+ * for each item, or when nothing is under way any more, whose taking would look here again. */
 static bool room_enough(const struct mpp_stream *s)
 {
 	size_t buffer = mpp_load(&s->buffer), capacity = mpp_load(&s->capacity), free = room(s);
 
 	if (buffer == SIZE_MAX || buffer <= BLOCK_ITEMS || capacity != SIZE_MAX)
 		return free > 0;
-	return free >= buffer / 4;
+	return free >= buffer / 4 || (free > 0 && nothing_under_way(s, buffer - free));
 }
 
 /* The drawing is over: with the end of the input, a failure, or a halt. Items may still be at work. */
@@ -320,7 +328,7 @@ static void publish_drawn(struct mpp_stream *s, size_t count)
 	mpp_store_seq(&m->limit, limit);
 	if (mpp_load_seq(&m->job.state) & MPP_HALT) {
 		mpp_multi_halt(m, m->halt_code, false, m->failed_fast);
-	} else if (m->unit == 1 || limit % m->unit == 0) {
+	} else if (m->unit == 1 || limit / m->unit != (limit - count) / m->unit) {      /* another whole chunk */
 		mpp_pool_list(m);
 		if (mpp_unlikely(mpp_load_seq(&s->helpers) > 0))
 			mpp_stream_signal_all(s);
@@ -580,7 +588,7 @@ void mpp_stream_publish(struct mpp_stream *s, struct mpp_block *block, size_t in
 	slot->failure = failure;
 	if (s->ordered) {
 		mpp_store_seq(&slot->state, MPP_SLOT_READY);     /* S2; read by take_ordered */
-		if (mpp_load_seq(&s->waiters) > 0 && mpp_load(&s->next_hint) == index)
+		if (mpp_load_seq(&s->waiters) > 0 && mpp_load_seq(&s->next_hint) == index)
 			signal_one(s);
 		return;
 	}
@@ -609,7 +617,7 @@ void mpp_stream_never_ran(struct mpp_stream *s, struct mpp_block *block, size_t 
 	}
 	if (s->ordered) {
 		for (size_t i = 0; i < count; i++)
-			mpp_store(&slot_at(block, first + i)->state, MPP_SLOT_NEVER_RAN);
+			mpp_store_seq(&slot_at(block, first + i)->state, MPP_SLOT_NEVER_RAN);    /* S2 */
 	} else {
 		if (mpp_sub(&block->left, count) == count)
 			block_gone(s, block);
@@ -626,7 +634,7 @@ static int tell_end(struct mpp_stream *s)
 	enum mpp_outcome outcome = mpp_multi_outcome(&s->multi);
 	int code = mpp_outcome_code(outcome);
 
-	if (outcome == MPP_OUT_BROKEN && !(mpp_load(&s->multi.job.state) & MPP_ENDED))
+	if (outcome == MPP_OUT_BROKEN && !(mpp_load_seq(&s->multi.job.state) & MPP_ENDED))
 		return EAGAIN;           /* its error comes with the end; mpp_stream_signal_all comes after that */
 	s->told = true;
 	return code == 0 ? MPPOOL_ESTOP : code;
@@ -652,7 +660,7 @@ static void hand_over(struct mpp_stream *s, struct mpp_block *b, size_t index, v
 static void advance(struct mpp_stream *s, size_t by)
 {
 	s->next += by;
-	mpp_store(&s->next_hint, s->next);
+	mpp_store_seq(&s->next_hint, s->next);   /* S2, too: before the look at that slot */
 	mpp_store_seq(&s->taken, mpp_peek(&s->taken) + by);      /* S1 */
 }
 
@@ -752,7 +760,9 @@ static bool more_to_take(const struct mpp_stream *s)
 {
 	if (!s->ordered)
 		return s->ready || mpp_peek(&s->completed);
-	return s->reading && mpp_peek(&s->reading->slot[s->next - s->reading->first].state) != MPP_SLOT_OPEN;
+	if (!s->reading)                 /* at a block's end: whoever is woken looks for the next */
+		return mpp_load(&s->multi.limit) > s->next;
+	return mpp_peek(&s->reading->slot[s->next - s->reading->first].state) != MPP_SLOT_OPEN;
 }
 
 int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure)

@@ -38,7 +38,7 @@ struct mpp_slot_head {
 struct mpp_block {
 	struct mpp_block *prev, *next;   /* the job's lock */
 	size_t first;                    /* index of its first item */
-	_Atomic size_t left;             /* items not taken; a sink's visitors share it, else the consumers' lock has it */
+	_Atomic size_t left;             /* items that were neither taken nor dropped */
 	char *args, *results;            /* behind the heads */
 	struct mpp_slot_head slot[];
 };
@@ -58,7 +58,7 @@ struct mpp_stream {
 	struct mpp_stream *next_draw;    /* the pool's lock */
 
 	alignas(MPP_LINE) struct mpp_lock turn;  /* the consumers' */
-	size_t next;                     /* turn: ordered: the next index; unordered: items taken or skipped */
+	size_t next;                     /* turn: ordered: the next index; unordered: items taken */
 	_Atomic size_t next_hint;        /* the same, for publishers */
 	struct mpp_block *reading;       /* turn: ordered: has item `next`; NULL: not looked up yet */
 	struct mpp_slot_head *ready;     /* turn: unordered: in order of completion */

@@ -63,8 +63,13 @@ static int make_room_locked(struct submission *sub, struct mpp_queue *queue)
 		mpp_unlock(&pool->lock);
 		block = mpp_queue_block_new();
 		mpp_lock(&pool->lock);
-		if (!block)
+		if (!block) {
+			if (pool->room_waiters > 0) {    /* the room that this call was woken for is for another */
+				mpp_add(&pool->room_word, 1);
+				mpp_wake_one(&pool->room_word);
+			}
 			return ENOMEM;
+		}
 		mpp_queue_supply(queue, block);
 	}
 	return error;

@@ -1,8 +1,6 @@
 /* layer 0: park by futex, or by a small table of mutexes and condition variables where there is none. */
 #include "sync.h"
 
-#include "cpu.h"
-
 #include <assert.h>
 #include <pthread.h>
 #include <time.h>
@@ -82,6 +80,18 @@ void mpp_wake_all(_Atomic uint32_t *word)
 	wake(word, INT_MAX);
 }
 
+void mpp_park_before_fork(void)
+{
+}
+
+void mpp_park_after_fork(void)
+{
+}
+
+void mpp_park_in_child(void)
+{
+}
+
 #else
 
 /* A sleeper holds its bucket's mutex from before it reads the word until it sleeps; a waker takes the mutex after the
@@ -107,10 +117,15 @@ static void buckets_make(void)
 	pthread_condattr_destroy(&attr);
 }
 
-static struct bucket *bucket_of(const void *word)
+static struct bucket *bucket_at(size_t i)
 {
 	pthread_once(&buckets_once, buckets_make);
-	return &buckets[((uintptr_t)word >> 4) * 2654435761u / 64 % BUCKETS];
+	return &buckets[i];
+}
+
+static struct bucket *bucket_of(const void *word)
+{
+	return bucket_at(((uintptr_t)word >> 4) * 2654435761u / 64 % BUCKETS);
 }
 
 int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
@@ -146,6 +161,24 @@ void mpp_wake_one(_Atomic uint32_t *word)
 	mpp_wake_all(word);
 }
 
+void mpp_park_before_fork(void)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		pthread_mutex_lock(&bucket_at(i)->mutex);
+}
+
+void mpp_park_after_fork(void)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		pthread_mutex_unlock(&bucket_at(i)->mutex);
+}
+
+/* The condition variables remember sleepers that are not here, and would wait for them. */
+void mpp_park_in_child(void)
+{
+	buckets_make();
+}
+
 #endif
 
 /* ------------------------------------------------------------------------------------------------------------- spin */
@@ -154,23 +187,18 @@ void mpp_wake_one(_Atomic uint32_t *word)
 #define SPIN_LOST 5000           /* a gap between two looks that tells of a CPU lost to somebody else */
 #define SPIN_PAUSES 16           /* between two looks */
 
-static bool have_several_cpus(void)
-{
-	static _Atomic int answer;       /* 0: not asked yet; every asker gets the same */
-	int cpus = mpp_peek(&answer);
+static _Atomic bool worth_spinning;
 
-	if (cpus == 0) {
-		cpus = mpp_cpu_usable();
-		mpp_poke(&answer, cpus);
-	}
-	return cpus > 1;
+void mpp_spin_setup(int cpus)
+{
+	mpp_poke(&worth_spinning, cpus > 1);
 }
 
 bool mpp_spin_more(struct mpp_spin *spin)
 {
 	int64_t now;
 
-	if (!have_several_cpus())
+	if (!mpp_peek(&worth_spinning))
 		return false;
 	for (int i = 0; i < SPIN_PAUSES; i++)
 		mpp_relax();

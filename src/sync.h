@@ -47,6 +47,11 @@ int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
 void mpp_wake_one(_Atomic uint32_t *word);
 void mpp_wake_all(_Atomic uint32_t *word);
 
+/* Nobody is in the middle of a park or a wake while the process forks, where that needs a lock. */
+void mpp_park_before_fork(void);
+void mpp_park_after_fork(void);
+void mpp_park_in_child(void);
+
 /* A bounded spin before a park: waking a thread costs its waker several microseconds, so it pays to look for about that
  * long. mpp_spin_more() is false once the budget is spent, or when this thread lost its CPU meanwhile, for then there
  * are more runnable threads than CPUs, or when there is only one CPU. A zeroed struct starts a spin. */
@@ -55,6 +60,7 @@ struct mpp_spin {
 	bool started;
 };
 bool mpp_spin_more(struct mpp_spin *spin);
+void mpp_spin_setup(int cpus);   /* as many as the threads of the newest pool may use */
 
 /* Tells the CPU that this is a waiting loop. */
 static inline void mpp_relax(void)

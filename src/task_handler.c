@@ -2,8 +2,8 @@
  *
  * H1  There is an idle task handler, or there are as many as live generators: so a generator that blocks for ever holds up
  *     no other. Looked after by whoever makes it false: a submitter of a generator, and a handler about to enter one.
- * H2  The first handler stays; others leave when they are idle and more than there are live generators. Who leaves joins
- *     those that left before, so at most one ended thread waits to be joined. */
+ * H2  A handler leaves when there are more of them than live generators and another one is idle, for the one that is not
+ *     may be in a hook. Who leaves joins those that left before, so at most one ended thread waits to be joined. */
 #include "pool.h"
 
 #include "memory.h"
@@ -73,7 +73,7 @@ static void draw(mppool *pool, struct mpp_stream *s)
 
 static bool surplus_locked(const mppool *pool)
 {
-	return pool->nhandlers > mpp_max(pool->ngenerators, 1);
+	return pool->nhandlers > mpp_max(pool->ngenerators, 1) && pool->nidle_handlers > 0;
 }
 
 /* Predicate: something to draw, draw_stop, or one handler too many; draw_word changes with each of them. NULL: this
@@ -167,6 +167,7 @@ static void handler_lost(void *arg)
 	h->pool->nhandlers--;            /* first: or the successor would find one handler too many, and leave */
 	mpp_unlock(&h->pool->lock);
 	mpp_thread_insist(try_successor, h->pool);
+	mpp_frame_top = NULL;
 	depart(h);
 }
 
@@ -175,6 +176,7 @@ static void *handler_main(void *arg)
 	struct mpp_handler *h = arg;
 	struct mpp_frame frame;
 
+	h->thread = pthread_self();
 	frame_of(h->pool, &frame, NULL);
 	mpp_thread_name(h->pool->options.name, "-task");
 	mpp_frame_push(&frame);
@@ -200,7 +202,7 @@ int mpp_task_handler_start(mppool *pool)
 	pool->nhandlers++;
 	pool->nthreads++;
 	mpp_unlock(&pool->lock);
-	error = mpp_thread_start(&h->thread, &options, handler_main, h);
+	error = mpp_thread_start(&options, handler_main, h);
 	if (error) {
 		mpp_lock(&pool->lock);
 		unlink_locked(h);

@@ -40,8 +40,9 @@ static int set_cpu(pthread_attr_t *attr, int cpu)
 #endif
 }
 
-int mpp_thread_start(pthread_t *ret_thread, const struct mpp_thread_options *options, void *(*run)(void *), void *arg)
+int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void *), void *arg)
 {
+	pthread_t unused;
 	pthread_attr_t attr;
 	sigset_t all, before;
 	int error = pthread_attr_init(&attr);
@@ -54,7 +55,7 @@ int mpp_thread_start(pthread_t *ret_thread, const struct mpp_thread_options *opt
 	if (!error) {
 		sigfillset(&all);
 		pthread_sigmask(SIG_SETMASK, &all, &before);
-		error = pthread_create(ret_thread, &attr, run, arg);
+		error = pthread_create(&unused, &attr, run, arg);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	pthread_attr_destroy(&attr);

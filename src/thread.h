@@ -11,9 +11,10 @@ struct mpp_thread_options {
 	int cpu;                 /* negative: anywhere */
 };
 
-/* Starts a joinable thread that blocks every signal from before it starts. 0, EAGAIN, ENOMEM, or EINVAL for a stack
+/* Starts a joinable thread that blocks every signal from before it starts. It notes its own pthread_self(): what
+ * pthread_create() would write might come later than the thread's whole life. 0, EAGAIN, ENOMEM, or EINVAL for a stack
  * size or a CPU that the system refuses. */
-int mpp_thread_start(pthread_t *ret_thread, const struct mpp_thread_options *options, void *(*run)(void *), void *arg);
+int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void *), void *arg);
 
 /* For a thread that is about to end and must leave a successor: calls start(arg) until it returns anything but EAGAIN or
  * ENOMEM, pausing in between, longer and longer up to a tenth of a second: nothing tells when the system has a thread

@@ -79,8 +79,10 @@ static bool claim_for_myself(struct mpp_job *job, const struct mpp_frame *frame)
 
 	if (newest == job)
 		return mpp_single_claim(job, true);
-	if (newest)
+	if (newest) {
 		mpp_deque_push(&frame->worker->deque, newest);
+		mpp_pool_notify(job->pool);      /* somebody may have looked while it was out: P2 */
+	}
 	return mpp_single_claim(job, false);
 }
 
@@ -97,7 +99,7 @@ static void help_single(struct mpp_job *job, bool help_from_outside)
 	pthread_cleanup_pop(1);
 }
 
-/* No item begins after the deadline. */
+/* No chunk begins after the deadline. */
 static bool help_multi(struct mpp_multi *m, int64_t deadline, bool help_from_outside)
 {
 	struct helper h = {.multi = m};

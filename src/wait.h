@@ -19,11 +19,6 @@ bool mpp_wait_help_stream(struct mpp_stream *s, int64_t deadline);
 int mpp_wait_outcome(const struct mpp_job *job);
 
 /* The handles are the jobs. */
-static inline mppool_result *mpp_handle_of(struct mpp_job *job)
-{
-	return (mppool_result *)(void *)job;
-}
-
 static inline struct mpp_job *mpp_job_of(const mppool_result *result)
 {
 	return (struct mpp_job *)(uintptr_t)result;

@@ -500,9 +500,11 @@ static void sleep_locked(struct mpp_worker *w)
 static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_worker *batch, struct mpp_spin *budget)
 {
 	mppool *pool = w->pool;
-	struct mpp_job *job;
+	struct mpp_job *job = mpp_deque_pop(&w->deque);  /* it was a turn on which others came first */
 	bool again;
 
+	if (job)
+		return job;
 	start_searching_locked(w);
 	if (batch && batch != w && !w->searching && mpp_peek(&pool->nsearching) > 0) {
 		sleep_locked(w);         /* P3, P5: one is enough to watch it */
@@ -553,11 +555,10 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 
 static void run_single(struct service *s, struct mpp_job *job)
 {
-	int state;
+	int state = mpp_peek(&s->w->pool->state);        /* before the claim, which says that the call has started */
 
 	if (!mpp_single_claim(job, true))
 		return;
-	state = mpp_peek(&s->w->pool->state);
 	if (mpp_unlikely(state > MPPOOL_CLOSED)) {
 		mpp_single_discard(job, state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED);
 		return;
@@ -600,6 +601,14 @@ static bool is_finished(mppool *pool)
 	return finished;
 }
 
+/* Does something wait that goes before the inbox? Once the pool is stopped nothing does. */
+static bool more_urgent(const struct mpp_worker *w)
+{
+	int urgent = mpp_peek(&w->pool->urgent);
+
+	return urgent > 2 * w->batch_priority + 1 && urgent != INT_MAX;
+}
+
 /* Until the pool lets it go, or it has served its time and a successor stands ready. */
 static void serve(struct service *s)
 {
@@ -610,7 +619,7 @@ static void serve(struct service *s)
 	for (;;) {
 		struct mpp_job *job = ++w->turns % FAIR_TURN ? mpp_deque_pop(&w->deque) : NULL;
 
-		if (!job && mpp_peek(&w->pool->urgent) <= 2 * w->batch_priority + 1)
+		if (!job && !more_urgent(w))
 			job = mpp_deque_steal(&w->inbox);
 		if (job) {
 			run_single(s, job);
@@ -718,7 +727,6 @@ static void leave_vacant(struct mpp_worker *w, int error)
 	bool last;
 
 	mpp_lock(&pool->lock);
-	w->thread = pthread_self();
 	last = --pool->nalive == 0;
 	mpp_unlock(&pool->lock);
 	if (last)
@@ -767,9 +775,11 @@ static void worker_lost(void *arg)
 	s->frame.stop = NULL;
 	if (s->phase == INITIALIZING)
 		initializer_returned(w, MPPOOL_ELOST, NULL);
-	if (s->phase == SERVING && !is_finished(w->pool)) {
-		error = mpp_worker_start(w, pthread_self());
-		s->relieved = error == 0;
+	if (s->phase == SERVING) {
+		if (!is_finished(w->pool)) {
+			error = mpp_worker_start(w, pthread_self());
+			s->relieved = error == 0;
+		}
 		finalize(s);
 	}
 	if (error)
@@ -787,6 +797,7 @@ static void *worker_main(void *arg)
 	s.relieved = false;
 	if (s.w->has_before)
 		mpp_thread_join(s.w->before);
+	s.w->thread = pthread_self();
 	s.w->state = NULL;
 	s.w->chunks_left = s.w->pool->options.max_tasks_per_worker ? s.w->pool->options.max_tasks_per_worker : SIZE_MAX;
 	mpp_worker_frame(s.w, &s.frame);
@@ -810,10 +821,8 @@ int mpp_worker_start(struct mpp_worker *w, pthread_t before)
 	w->has_before = w->started;
 	w->before = before;
 	w->started = true;
-	error = mpp_thread_start(&w->thread, &options, worker_main, w);
-	if (error) {
+	error = mpp_thread_start(&options, worker_main, w);
+	if (error)
 		w->has_before = had_before;
-		w->thread = before;
-	}
 	return error;
 }

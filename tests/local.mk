@@ -15,7 +15,8 @@ black_tests = \
 	tests/test_semantics \
 	tests/test_streams \
 	tests/test_threads
-white_tests = tests/white_parts
+white_tests = \
+	tests/white_parts
 
 if HAVE_CHECK
 AM_CFLAGS += $(CHECK_CFLAGS) -iquote $(top_srcdir)/src
@@ -41,12 +42,12 @@ tests_test_nested_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
+tests_white_parts_LDADD = $(white_libs)
 
 # Here the n-th allocation and the n-th start of a thread fail.
 if HAVE_WRAP
 white_tests += tests/white_faults
 endif
-tests_white_parts_LDADD = $(white_libs)
 tests_white_faults_LDADD = $(white_libs)
 tests_white_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc -Wl,--wrap=pthread_create \
 	-Wl,--wrap=mpp_alloc -Wl,--wrap=mpp_alloc_aligned -Wl,--wrap=mpp_zalloc -Wl,--wrap=mpp_realloc \

@@ -1421,6 +1421,117 @@ START_TEST(map_over_generator_in_terminated_pool_ends)
 }
 END_TEST
 
+/* -------------------------------------------------------------------------------------- every chunk in every window */
+
+struct count {
+	int next, end;
+};
+
+static int count_next(void *const args[], void *state)
+{
+	struct count *const count = state;
+
+	if (count->next == count->end)
+		return MPPOOL_ESTOP;
+	*(int *)args[0] = count->next++;
+	return 0;
+}
+
+/* To the end; the sum of the indexes shows one too many and one too few. */
+static void consume_window(mppool *pool, const struct mppool_iterable *items, bool unordered, size_t chunk, size_t buffer,
+                           size_t n)
+{
+	mppool_iter *const iter = stream(pool, unordered, &sqr_task, items, chunk, buffer);
+	size_t index, taken = 0, sum = 0;
+	int y, code;
+
+	while ((code = mppool_iter_next(iter, &y, &index, MPPOOL_FOREVER)) == 0) {
+		ck_assert_int_eq(y, sqr((int)index));
+		ck_assert(unordered || index == taken);
+		sum += index;
+		taken++;
+	}
+	ck_assert_msg(code == MPPOOL_ESTOP && taken == n && sum == n * (n - (n > 0)) / 2,
+	              "chunk %zu, buffer %zu, %zu items: %zu taken, then %s", chunk, buffer, n, taken,
+	              mppool_strerrorname(code));
+	mppool_iter_free(iter);
+}
+
+static const size_t window_chunks[] = {1, 3, 7, 10, 64, 100};
+static const size_t window_buffers[] = {1, 7, 64, 70, 110, 1000, MPPOOL_UNBOUNDED};
+static const size_t window_lengths[] = {0, 1, 99, 101, 1500};
+
+/* The loop's index: 0 columns, 1 a generator, each ordered (0) or not (+2). */
+START_TEST(stream_ends_with_every_chunk_in_every_window)
+{
+	static int xs[1500];
+	mppool *const pool = pool_of(2);
+
+	fill_range(xs, 1500);
+	for (size_t c = 0; c < sizeof window_chunks / sizeof *window_chunks; c++)
+		for (size_t b = 0; b < sizeof window_buffers / sizeof *window_buffers; b++)
+			for (size_t l = 0; l < sizeof window_lengths / sizeof *window_lengths; l++) {
+				struct count count = {0, (int)window_lengths[l]};
+				const struct mppool_iterable drawn = {
+					.size = sizeof drawn, .next = count_next, .state = &count};
+
+				consume_window(pool, _i % 2 ? &drawn : MPPOOL_ARRAY(xs, window_lengths[l]), _i / 2,
+				               window_chunks[c], window_buffers[b], window_lengths[l]);
+			}
+	pool_finish(pool);
+}
+END_TEST
+
+/* The library's array is moved while it grows, which must not happen under an item. */
+START_TEST(kept_results_of_a_generator_grow_with_every_chunksize)
+{
+	static const size_t chunks[] = {0, 1, 3, 10, 100, 1000, 1023, 5000};
+	mppool *const pool = pool_of(2);
+
+	for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++) {
+		struct count count = {0, 5000};
+		const struct mppool_iterable items = {.size = sizeof items, .next = count_next, .state = &count};
+		mppool_result *result = NULL;
+		size_t done = 0, total = 0;
+
+		assert_ok(mppool_map_async(pool, &sqr_task, &items, NULL, chunks[c], NULL, &result));
+		assert_ok(mppool_result_get(result, NULL, MPPOOL_FOREVER));
+		assert_ok(mppool_result_progress(result, &done, &total));
+		ck_assert_uint_eq(done, 5000);
+		ck_assert_uint_eq(total, 5000);
+		const int *const ys = mppool_result_value(result);
+		for (int i = 0; i < 5000; i++)
+			ck_assert_int_eq(ys[i], sqr(i));
+		mppool_result_free(result);
+	}
+	pool_finish(pool);
+}
+END_TEST
+
+/* A halt comes while items are drawn: each of them still ends once. */
+START_TEST(cancel_while_items_are_drawn_ends_each_once)
+{
+	mppool *const pool = pool_of(2);
+
+	for (int round = 0; round < 300; round++) {
+		struct count count = {0, 2000};
+		const struct mppool_iterable items = {.size = sizeof items, .next = count_next, .state = &count};
+		mppool_result *result = NULL;
+		size_t done = 0, total = 0;
+
+		assert_ok(mppool_map_async(pool, &sqr_task, &items, NULL, (size_t)round % 5, NULL, &result));
+		const int code = mppool_result_cancel(result);
+		const int outcome = mppool_result_get(result, NULL, MPPOOL_FOREVER);
+		ck_assert_int_eq(outcome, code == 0 ? ECANCELED : 0);
+		assert_ok(mppool_result_progress(result, &done, &total));
+		ck_assert_uint_eq(done, total);
+		ck_assert_uint_eq(total, (size_t)count.next);
+		mppool_result_free(result);
+	}
+	pool_finish(pool);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "order");
@@ -1440,6 +1551,11 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, imap_default_bound_keeps_every_worker_busy_and_is_a_bound);
 	tcase_add_test(tcase, imap_buffersize_bounds_arrays_too);
 	tcase_add_test(tcase, next_that_times_out_loses_nothing_whatever_the_chunksize);
+
+	tcase = add_case(suite, "windows");
+	tcase_add_loop_test(tcase, stream_ends_with_every_chunk_in_every_window, 0, 4);
+	tcase_add_test(tcase, kept_results_of_a_generator_grow_with_every_chunksize);
+	tcase_add_test(tcase, cancel_while_items_are_drawn_ends_each_once);
 
 	tcase = add_case(suite, "consumers");
 	tcase_add_test(tcase, several_consumers_share_the_items_and_all_see_the_end);
