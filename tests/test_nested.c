@@ -1008,6 +1008,63 @@ START_TEST(caller_that_helps_sees_failures_and_nests)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------------------- a child that its parent needs */
+
+struct family {
+	struct gate ready;               /* the parent has come to the point */
+	struct gate go;
+	struct gate child;               /* opened by the child */
+};
+
+static int child_call(const void *const args[], void *result, void *context)
+{
+	(void)args;
+	(void)result;
+	gate_open(&((struct family *)context)->child);
+	return 0;
+}
+
+/* Waits for its child by means that the library knows nothing of: only another worker can run it. */
+static int parent_call(const void *const args[], void *result, void *context)
+{
+	struct family *const family = context;
+	const struct mppool_func func = make_func(child_call, 0, 0, family);
+	int code;
+
+	(void)args;
+	(void)result;
+	gate_wait(&family->ready);
+	gate_wait(&family->go);
+	code = mppool_apply_async(mppool_current(), &func, NULL, NULL, NULL);
+	if (code == 0)
+		gate_wait(&family->child);
+	return code;
+}
+
+START_TEST(child_is_run_by_a_worker_that_slept_while_its_parent_waits)
+{
+	struct family family;
+	mppool *const pool = pool_of(2);
+	const struct mppool_func func = make_func(parent_call, 0, 0, &family);
+	mppool_result *result = NULL;
+
+	gate_init(&family.ready);
+	gate_init(&family.go);
+	gate_init(&family.child);
+	gate_open(&family.ready);
+	assert_ok(mppool_apply_async(pool, &func, NULL, NULL, &result));
+	gate_wait_departures(&family.ready, 1);
+	pause_briefly();                 /* the other worker sleeps by now; that it need not is no matter */
+	gate_open(&family.go);
+	assert_ok(mppool_result_get(result, NULL, MPPOOL_FOREVER));
+	mppool_result_free(result);
+	pool_finish(pool);
+	gate_destroy(&family.ready);
+	gate_destroy(&family.go);
+	gate_destroy(&family.child);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "recursion");
@@ -1019,6 +1076,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, maps_inside_maps_end);
 
 	tcase = add_case(suite, "inside");
+	tcase_add_test(tcase, child_is_run_by_a_worker_that_slept_while_its_parent_waits);
 	tcase_add_test(tcase, map_and_get_inside_tasks_end);
 	tcase_add_test(tcase, imap_consumed_inside_tasks_ends);
 	tcase_add_test(tcase, generator_that_applies_for_a_task_that_consumes_ends);

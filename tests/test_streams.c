@@ -1532,6 +1532,60 @@ START_TEST(cancel_while_items_are_drawn_ends_each_once)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------------------- a consumer that sleeps already */
+
+static int gate_of_item_call(const void *const args[], void *result, void *context)
+{
+	struct gate *const gates = context;
+
+	gate_wait(&gates[*(const int *)args[0]]);
+	*(int *)result = *(const int *)args[0];
+	return 0;
+}
+
+struct sleeper {
+	mppool_iter *iter;
+	int code, y;
+};
+
+static void take_one(void *arg)
+{
+	struct sleeper *const sleeper = arg;
+
+	sleeper->code = mppool_iter_next(sleeper->iter, &sleeper->y, NULL, MPPOOL_FOREVER);
+}
+
+/* Item 0 comes while item 1 still runs: no end, no drawing and no other item does the waking. */
+START_TEST(consumer_that_sleeps_is_woken_by_its_item_alone)
+{
+	struct gate gates[2];
+	const int xs[2] = {0, 1};
+	struct runner runner;
+	struct sleeper sleeper = {.code = -1, .y = -1};
+	mppool *const pool = pool_of(2);
+	const struct mppool_func func = make_func(gate_of_item_call, 1, sizeof(int), gates);
+
+	gate_init(&gates[0]);
+	gate_init(&gates[1]);
+	sleeper.iter = stream(pool, _i, &func, MPPOOL_ARRAY(xs, 2), 1, 0);
+	gate_wait_arrivals(&gates[0], 1);
+	gate_wait_arrivals(&gates[1], 1);
+	runner_start(&runner, take_one, &sleeper);
+	pause_briefly();                 /* the consumer sleeps by now; that it need not is no matter */
+	gate_open(&gates[0]);
+	runner_join(&runner);
+	assert_ok(sleeper.code);
+	ck_assert_int_eq(sleeper.y, 0);
+	gate_open(&gates[1]);
+	assert_next(sleeper.iter, 1, 1);
+	assert_end(sleeper.iter);
+	mppool_iter_free(sleeper.iter);
+	pool_finish(pool);
+	gate_destroy(&gates[0]);
+	gate_destroy(&gates[1]);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "order");
@@ -1558,6 +1612,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, cancel_while_items_are_drawn_ends_each_once);
 
 	tcase = add_case(suite, "consumers");
+	tcase_add_loop_test(tcase, consumer_that_sleeps_is_woken_by_its_item_alone, 0, 2);
 	tcase_add_test(tcase, several_consumers_share_the_items_and_all_see_the_end);
 	tcase_add_test(tcase, several_consumers_that_take_one_each_are_all_served);
 	tcase_add_test(tcase, several_waiting_consumers_are_all_woken_by_the_end);
