@@ -63,7 +63,8 @@ static int quota_v2(const char *folder)
 	char path[PATH_BYTES], line[64];
 	long long quota, period;
 
-	if (snprintf(path, sizeof path, "%s/cpu.max", folder) >= (int)sizeof path || !read_line(path, line, sizeof line) ||
+	if (snprintf(path, sizeof path, "%s/cpu.max", folder) >= (int)sizeof path ||
+	    !read_line(path, line, sizeof line) ||
 	    sscanf(line, "%lld %lld", &quota, &period) != 2)         /* "max 100000": no limit */
 		return INT_MAX;
 	return cpus_of(quota, period);

@@ -86,7 +86,7 @@ MPP_PUBLIC const char *mppool_strerrorname(int code)
 	return "unknown";
 }
 
-/* --------------------------------------------------------------------------------------------------------- failures */
+/* -------------------------------------------------------------------------------------------------------- failures */
 
 static struct mpp_failure no_memory = {.error = {ENOMEM, 0, 0, "Cannot allocate memory to keep the error itself"}};
 
@@ -114,7 +114,7 @@ void mpp_failure_free(struct mpp_failure *failure)
 		mpp_free(failure);
 }
 
-/* ------------------------------------------------------------------------------------------------------- last error */
+/* ------------------------------------------------------------------------------------------------------ last error */
 
 static const struct mppool_error no_error = {0, 0, 0, "Success"};
 static _Thread_local struct mpp_failure *last;

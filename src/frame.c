@@ -78,7 +78,7 @@ void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *
 	mpp_frame_push(frame);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- raising */
+/* --------------------------------------------------------------------------------------------------------- raising */
 
 static struct mpp_frame *raising_frame(void)
 {

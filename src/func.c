@@ -59,7 +59,7 @@ static void unref(struct mpp_func *func, size_t n)
 		mpp_free(func);
 }
 
-/* ------------------------------------------------------------------------------------------------ a thread's memory */
+/* ----------------------------------------------------------------------------------------------- a thread's memory */
 
 #define WAYS 4                   /* functions that a thread remembers */
 #define STOCK ((size_t)1 << 16)  /* references taken at once; twice as many are too many to keep */

@@ -48,7 +48,8 @@ int mpp_items_get(const struct mppool_iterable *items, const struct mppool_func 
 		return error;
 	memset(ret_items, 0, sizeof *ret_items);
 	error = it.next ? check_generator(&it, ret_items) : check_columns(&it, func, ret_items);
-	if (!error && it.length != MPPOOL_UNKNOWN && mpp_mul_overflows(it.length, mpp_max(func->result_size, sizeof(int))))
+	if (!error && it.length != MPPOOL_UNKNOWN &&
+	    mpp_mul_overflows(it.length, mpp_max(func->result_size, sizeof(int))))
 		error = EINVAL;
 	ret_items->next = it.next;
 	ret_items->finish = it.finish;

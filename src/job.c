@@ -8,7 +8,7 @@
 
 #define HEAD mpp_round_up(sizeof(struct mpp_job), MPP_ALIGN)
 
-/* --------------------------------------------------------------------------------------------------------- outcomes */
+/* -------------------------------------------------------------------------------------------------------- outcomes */
 
 static const int outcome_codes[] = {
 	[MPP_OK] = 0,
@@ -74,7 +74,7 @@ const struct mppool_error *mpp_job_error(const struct mpp_job *job)
 	return error_of(job, mpp_job_outcome(job));
 }
 
-/* ------------------------------------------------------------------------------------------------------------ hooks */
+/* ----------------------------------------------------------------------------------------------------------- hooks */
 
 void mpp_hook_drop_args(struct mpp_job *job, const void *const args[])
 {
@@ -128,7 +128,7 @@ static bool keeps_droppable(const struct mpp_job *job, enum mpp_outcome outcome)
 	return mpp_multi_keeps_results(mpp_multi_of(job));
 }
 
-/* ---------------------------------------------------------------------------------------------------------- singles */
+/* --------------------------------------------------------------------------------------------------------- singles */
 
 static size_t single_size(const struct mpp_func *func)
 {
@@ -291,7 +291,7 @@ void mpp_single_discard(struct mpp_job *job, int code)
 	single_ended(job, mpp_outcome_of_unrun(code), code, NULL);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- the end */
+/* --------------------------------------------------------------------------------------------------------- the end */
 
 void mpp_job_complete(struct mpp_job *job, enum mpp_outcome outcome)
 {

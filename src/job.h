@@ -78,7 +78,7 @@ struct mpp_job {
 	uint8_t generation;              /* of the process: mpp_fork_generation() when it was made */
 };
 
-/* ----------------------------------------------------------------------------------------------------------- singles */
+/* --------------------------------------------------------------------------------------------------------- singles */
 
 /* A single with copies of its arguments, or NULL. `more` (or NULL) is taken over; on failure it is not. */
 struct mpp_job *mpp_single_new(mppool *pool, struct mpp_func *func, const void *const args[], struct mpp_more *more);
@@ -94,7 +94,7 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame);
 /* Ends a claimed single that will never run, with ECANCELED, MPPOOL_ETERMINATED or MPPOOL_EBROKEN. */
 void mpp_single_discard(struct mpp_job *job, int code);
 
-/* ---------------------------------------------------------------------------------------------------------- all jobs */
+/* -------------------------------------------------------------------------------------------------------- all jobs */
 
 struct mpp_more *mpp_job_more(const struct mpp_job *job);        /* NULL: a plain single */
 

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-/* ------------------------------------------------------------------------------------------------------------ spans */
+/* ----------------------------------------------------------------------------------------------------------- spans */
 
 #define SPAN_UNITS ((size_t)UINT32_MAX)  /* most units of one span */
 
@@ -64,12 +64,13 @@ static size_t span_steal_locked(struct mpp_cell *cell, enum share share, size_t 
 	return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------- birth and death */
+/* ------------------------------------------------------------------------------------------------- birth and death */
 
 int mpp_multi_init(struct mpp_multi *m, enum mpp_kind kind, mppool *pool, struct mpp_func *func,
                    const struct mpp_items *items, size_t ncells)
 {
-	m->cells = mpp_alloc_aligned(ncells > SIZE_MAX / 2 / sizeof m->cells[0] ? SIZE_MAX : ncells * sizeof m->cells[0]);
+	m->cells = mpp_alloc_aligned(mpp_mul_overflows(ncells, sizeof m->cells[0]) ? SIZE_MAX
+	                                                                            : ncells * sizeof m->cells[0]);
 	if (!m->cells)
 		return ENOMEM;
 	m->ncells = ncells;
@@ -223,7 +224,7 @@ void mpp_multi_drop_results(struct mpp_multi *m)
 			m->job.func->f.drop_result(m->results + i * size, m->job.func->f.context);
 }
 
-/* --------------------------------------------------------------------------------------------------------- outcomes */
+/* -------------------------------------------------------------------------------------------------------- outcomes */
 
 static enum mpp_outcome outcome_locked(const struct mpp_multi *m)
 {
@@ -311,7 +312,7 @@ static void keep_failure(struct mpp_multi *m, size_t index, int code, const char
 		mpp_failure_free(old);
 }
 
-/* ------------------------------------------------------------------------------------------------------- items' ends */
+/* ----------------------------------------------------------------------------------------------------- items' ends */
 
 /* Items [first, first + count) in memory: of the caller's columns, or of a block. */
 struct items_view {
@@ -412,7 +413,7 @@ static void end_unrun(struct mpp_multi *m, struct mpp_block *block, size_t first
 	mpp_multi_ended(m, count);
 }
 
-/* --------------------------------------------------------------------------------------------------------- claiming */
+/* -------------------------------------------------------------------------------------------------------- claiming */
 
 static void refilled_locked(struct mpp_cell *cell, size_t base, size_t from, size_t units, struct mpp_block *block)
 {
@@ -604,13 +605,13 @@ size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 	return hit;
 }
 
-/* --------------------------------------------------------------------------------------------------------- visiting */
+/* -------------------------------------------------------------------------------------------------------- visiting */
 
 struct visit {
 	struct mpp_multi *m;
 	struct mpp_visitor *visitor;
 	struct mpp_cell *cell;           /* own, or the guest cell below */
-	struct mpp_cell guest;           /* for one visitor too many: a unit at a time, so that nobody steals from it */
+	struct mpp_cell guest;           /* for one visitor too many: one unit at a time, nothing to steal */
 	struct items_view view;          /* of the chunk at hand */
 	struct run run;                  /* the chunk at hand */
 	size_t at, handed;               /* the items [at, at + handed) of it are in the user's function */
@@ -659,8 +660,8 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 		mpp_multi_halt(m, ECANCELED, false, true);
 }
 
-/* `code` is what the function returned. Past their time limit they end as ETIMEDOUT, and results that came too late are
- * dropped: nobody will take them. */
+/* `code` is what the function returned. Past their time limit they end as ETIMEDOUT, and results that came too late
+ * are dropped: nobody will take them. */
 static void items_ended(struct visit *v, size_t i, size_t count, int code)
 {
 	int64_t deadline = v->visitor->frame->deadline;
@@ -728,7 +729,7 @@ static size_t settle_chunk(struct visit *v, size_t i, size_t count, size_t faile
 	return failed + 1;
 }
 
-/* Hands over all of the chunk, and after a failure what is behind it. Returns how many items ran or ended otherwise. */
+/* Hands over all of the chunk, after a failure what is behind it. Returns how many items ran or ended otherwise. */
 static size_t run_by_chunk(struct visit *v)
 {
 	const struct mppool_func *f = &v->m->job.func->f;
@@ -774,7 +775,7 @@ static void run_chunk(struct visit *v)
 		end_unrun(m, v->run.block, v->run.first + i, v->run.count - i);
 }
 
-/* ------------------------------------------------------------------------------------------------------ coming, going */
+/* --------------------------------------------------------------------------------------------------- coming, going */
 
 static void enter(struct visit *v)
 {
@@ -821,8 +822,8 @@ static void leave(struct visit *v)
 	mpp_multi_ended(v->m, v->ended);
 }
 
-/* The user's function left its thread. What it had in hand is lost; the rest of its chunk is for others. A guest has no
- * place to leave it. */
+/* The user's function left its thread. What it had in hand is lost; the rest of its chunk is for others. A guest has
+ * no place to leave it. */
 static void visit_lost(void *arg)
 {
 	struct visit *v = arg;

@@ -5,7 +5,7 @@
 #include "fork.h"
 #include "memory.h"
 
-/* --------------------------------------------------------------------------------------------------------- shutdown */
+/* -------------------------------------------------------------------------------------------------------- shutdown */
 
 static bool nothing_waits_locked(const mppool *pool)
 {
@@ -64,7 +64,7 @@ void mpp_pool_thread_gone(mppool *pool)
 	mpp_pool_advance_locked(pool);
 }
 
-/* --------------------------------------------------------------------------------------------------------- registry */
+/* -------------------------------------------------------------------------------------------------------- registry */
 
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job)
 {
@@ -248,7 +248,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 		return;
 	}
 	pool->broken = why;
-	mpp_store_seq(&pool->state, state);      /* before the deques are emptied: mpp_pool_submit looks at it afterwards */
+	mpp_store_seq(&pool->state, state);      /* before the deques are emptied: push_own looks at it afterwards */
 	mpp_poke(&pool->urgent, INT_MAX);
 	sweep = ++pool->sweep;
 	mpp_add(&pool->room_word, 1);
@@ -261,7 +261,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	discard_deques(pool, code);
 }
 
-/* ------------------------------------------------------------------------------------------------------- public calls */
+/* ---------------------------------------------------------------------------------------------------- public calls */
 
 MPP_PUBLIC int mppool_close(mppool *pool)
 {
@@ -447,7 +447,7 @@ MPP_PUBLIC int mppool_destroy(mppool *pool)
 	return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- creation */
+/* -------------------------------------------------------------------------------------------------------- creation */
 
 static int check_options(const struct mppool_options *o)
 {
@@ -506,8 +506,8 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	mpp_spin_setup(cpus);
 	mpp_lock_init(&pool->lock, MPP_RANK_POOL);
 	mpp_poke(&pool->urgent, -1);
-	pool->workers = mpp_alloc_aligned(mpp_mul_overflows(n, sizeof pool->workers[0]) ? SIZE_MAX
-	                                                                                 : n * sizeof pool->workers[0]);
+	pool->workers = mpp_alloc_aligned(mpp_mul_overflows(n, sizeof *pool->workers) ? SIZE_MAX
+	                                                                               : n * sizeof *pool->workers);
 	pool->advertised = mpp_zalloc((n + 63) / 64 * sizeof pool->advertised[0]);
 	if (!pool->options.name || (o->cpus && !pool->options.cpus) || !pool->workers || !pool->advertised)
 		return ENOMEM;
@@ -517,8 +517,8 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	return error;
 }
 
-/* All or nothing: the counts are set first, as if all threads were there; those that could not be started are taken off
- * again. */
+/* All or nothing: the counts are set first, as if all threads were there; those that could not be started are taken
+ * off again. */
 static int start_threads(mppool *pool)
 {
 	int error;
@@ -546,7 +546,7 @@ static int start_threads(mppool *pool)
 	pool->nalive -= pool->nworkers - i;
 	pool->nthreads -= pool->nworkers - i;
 	pool->nstarting -= pool->nworkers - i;
-	mpp_pool_advance_locked(pool);           /* an initializer may have failed meanwhile, and all be gone that had started */
+	mpp_pool_advance_locked(pool);           /* an initializer may have failed, and all be gone that had started */
 	mpp_unlock(&pool->lock);
 	return error;
 }

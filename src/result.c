@@ -132,6 +132,13 @@ static size_t total_of(const struct mpp_job *job)
 	return mpp_multi_of(job)->items.next ? MPPOOL_UNKNOWN : mpp_multi_of(job)->items.length;
 }
 
+static size_t done_of(const struct mpp_job *job)
+{
+	if (has_ended(job))
+		return total_of(job);
+	return job->kind == MPP_SINGLE ? 0 : mpp_multi_done(mpp_multi_of(job));
+}
+
 MPP_PUBLIC int mppool_result_progress(const mppool_result *result, size_t *ret_done, size_t *ret_total)
 {
 	const struct mpp_job *job = mpp_job_of(result);
@@ -143,7 +150,7 @@ MPP_PUBLIC int mppool_result_progress(const mppool_result *result, size_t *ret_d
 	if (ret_total)
 		*ret_total = total_of(job);
 	if (ret_done)
-		*ret_done = has_ended(job) ? total_of(job) : job->kind == MPP_SINGLE ? 0 : mpp_multi_done(mpp_multi_of(job));
+		*ret_done = done_of(job);
 	return 0;
 }
 

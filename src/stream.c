@@ -5,7 +5,7 @@
 
 #include <pthread.h>
 
-/* ----------------------------------------------------------------------------------------------------------- blocks */
+/* ---------------------------------------------------------------------------------------------------------- blocks */
 
 #define BLOCK_ITEMS 64           /* about as many to a block */
 
@@ -88,7 +88,7 @@ static char *result_at(const struct mpp_stream *s, struct mpp_block *b, size_t i
 	return b->results ? b->results + (index - b->first) * s->result_stride : NULL;
 }
 
-/* --------------------------------------------------------------------------------------------------- birth and death */
+/* ------------------------------------------------------------------------------------------------- birth and death */
 
 static size_t default_buffer(size_t chunk, size_t workers)
 {
@@ -183,7 +183,7 @@ void mpp_stream_fini(struct mpp_stream *s)
 	mpp_free(s);
 }
 
-/* --------------------------------------------------------------------------------------------------------- claiming */
+/* -------------------------------------------------------------------------------------------------------- claiming */
 
 static size_t drawn_units_locked(const struct mpp_stream *s)
 {
@@ -222,7 +222,7 @@ struct mpp_block *mpp_stream_claim_locked(struct mpp_stream *s, size_t units_wan
 	return b;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- drawing */
+/* --------------------------------------------------------------------------------------------------------- drawing */
 
 #define QUANTUM 1024     /* items that a task handler draws before it looks after other generators */
 
@@ -246,8 +246,8 @@ static size_t room(const struct mpp_stream *s)
 	return nothing_under_way(s, used) ? left : 0;    /* only then results can be moved to a larger array */
 }
 
-/* A small window is filled again item by item; a large one when a quarter of it is free, so that the drawer is not woken
- * for each item, or when nothing is under way any more, whose taking would look here again. */
+/* A small window is filled again item by item; a large one when a quarter of it is free, so that the drawer is not
+ * woken for each item, or when nothing is under way any more, whose taking would look here again. */
 static bool room_enough(const struct mpp_stream *s)
 {
 	size_t buffer = mpp_load(&s->buffer), capacity = mpp_load(&s->capacity), free = room(s);
@@ -563,7 +563,7 @@ void mpp_stream_lift(struct mpp_stream *s)
 	mpp_stream_kick(s);
 }
 
-/* ------------------------------------------------------------------------------------------------------- publishing */
+/* ------------------------------------------------------------------------------------------------------ publishing */
 
 void mpp_stream_signal_all(struct mpp_stream *s)
 {

@@ -3,7 +3,7 @@
 
 #include "memory.h"
 
-/* ---------------------------------------------------------------------------------------------------------- accepting */
+/* ------------------------------------------------------------------------------------------------------- accepting */
 
 struct submission {
 	mppool *pool;
@@ -25,8 +25,8 @@ static int refusal_locked(const struct submission *sub)
 	return state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ECLOSED;
 }
 
-/* Predicate: room in the queue, or a pool that takes no more work. room_word changes with both. A waiter whose time ran
- * out has looked once more by then, so a wake-up that was meant for it is not lost to the others. */
+/* Predicate: room in the queue, or a pool that takes no more work. room_word changes with both. A waiter whose time
+ * ran out has looked once more by then, so a wake-up that was meant for it is not lost to the others. */
 static int await_room_locked(struct submission *sub)
 {
 	mppool *pool = sub->pool;
@@ -170,7 +170,7 @@ static int accept(struct submission *sub, struct mpp_job *job)
 	if (error != EAGAIN)
 		return error;
 	if (m)
-		mpp_multi_ref(m);        /* for start_multi; nothing else holds a job that was accepted and forgotten */
+		mpp_multi_ref(m);        /* for start_multi: nothing else holds a job that was forgotten at once */
 	mpp_lock(&pool->lock);
 	error = make_room_locked(sub, queue);
 	if (!error) {
@@ -189,7 +189,7 @@ static int accept(struct submission *sub, struct mpp_job *job)
 	return error;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- options */
+/* --------------------------------------------------------------------------------------------------------- options */
 
 static int get_options(struct submission *sub, const struct mppool_call_options *options)
 {
@@ -248,7 +248,7 @@ static void detach_later(struct submission *sub, struct mpp_job *job, mppool_res
 		mpp_or(&job->state, MPP_DETACHED);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- apply */
+/* ----------------------------------------------------------------------------------------------------------- apply */
 
 static int check_args(const struct mpp_func *func, const void *const args[])
 {
@@ -351,7 +351,7 @@ MPP_PUBLIC int mppool_apply(mppool *pool, const struct mppool_func *func, const 
 	return error;
 }
 
-/* -------------------------------------------------------------------------------------------------- map and starmap */
+/* ------------------------------------------------------------------------------------------------- map and starmap */
 
 struct map_call {
 	const struct mppool_func *func;
@@ -485,7 +485,7 @@ MPP_PUBLIC int mppool_starmap_async(mppool *pool, const struct mppool_func *func
 	return map_async(pool, &call, options, ret_result);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- imap */
+/* ------------------------------------------------------------------------------------------------------------ imap */
 
 struct imap_call {
 	const struct mppool_func *func;

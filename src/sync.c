@@ -181,7 +181,7 @@ void mpp_park_in_child(void)
 
 #endif
 
-/* ------------------------------------------------------------------------------------------------------------- spin */
+/* ------------------------------------------------------------------------------------------------------------ spin */
 
 #define SPIN_BUDGET 20000        /* nanoseconds: about what waking a thread on another CPU takes */
 #define SPIN_LOST 5000           /* a gap between two looks that tells of a CPU lost to somebody else */
@@ -214,7 +214,7 @@ bool mpp_spin_more(struct mpp_spin *spin)
 	return true;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- lock */
+/* ------------------------------------------------------------------------------------------------------------ lock */
 
 #define SPINS 100        /* looks before sleeping: about as long as a few critical sections take */
 

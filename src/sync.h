@@ -28,7 +28,7 @@
 #define mpp_cas(p, expected, v)                                                                                        \
 	atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst, memory_order_seq_cst)
 
-/* ------------------------------------------------------------------------------------------------------------- time */
+/* ------------------------------------------------------------------------------------------------------------ time */
 
 #define MPP_NEVER INT64_MAX      /* a deadline that does not come */
 
@@ -37,7 +37,7 @@ int64_t mpp_now(void);           /* nanoseconds on the monotonic clock */
 /* The public timeouts, as deadlines: EINVAL for NaN. 0 becomes a deadline that has passed. */
 int mpp_deadline(double seconds, int64_t *ret_deadline);
 
-/* ------------------------------------------------------------------------------------------------------------- park */
+/* ------------------------------------------------------------------------------------------------------------ park */
 
 /* Sleeps while *word holds value, until the deadline. Returns 0, or ETIMEDOUT once the deadline has passed; 0 may come
  * for no reason at all: the caller looks at its predicate again. It is no cancellation point. */
@@ -72,7 +72,7 @@ static inline void mpp_relax(void)
 #endif
 }
 
-/* ------------------------------------------------------------------------------------------------------------- lock */
+/* ------------------------------------------------------------------------------------------------------------ lock */
 
 /* A mutex of four bytes: short critical sections only, never held while user code runs, never across a park.
  * A thread takes locks in the order of their ranks; debug builds assert it. */

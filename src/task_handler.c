@@ -22,7 +22,7 @@ static void frame_of(mppool *pool, struct mpp_frame *frame, struct mpp_job *job)
 	}
 }
 
-/* ------------------------------------------------------------------------------------------------------ the draw list */
+/* --------------------------------------------------------------------------------------------------- the draw list */
 
 void mpp_pool_draw(struct mpp_stream *s)
 {
@@ -69,7 +69,7 @@ static void draw(mppool *pool, struct mpp_stream *s)
 	pthread_cleanup_pop(1);
 }
 
-/* ---------------------------------------------------------------------------------------------------- coming, going */
+/* --------------------------------------------------------------------------------------------------- coming, going */
 
 static bool surplus_locked(const mppool *pool)
 {

@@ -15,7 +15,7 @@ int mpp_wait_outcome(const struct mpp_job *job)
 	return code;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- helping */
+/* --------------------------------------------------------------------------------------------------------- helping */
 
 /* A thread outside the pool, which may already be helping it: all its frames of the pool are then such tasks. */
 static bool is_outside(const mppool *pool)

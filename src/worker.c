@@ -25,7 +25,7 @@ struct work {
 	bool open;                       /* the multi is on the open list, not at the head of the queue */
 };
 
-/* ----------------------------------------------------------------------------------------------------------- frames */
+/* ---------------------------------------------------------------------------------------------------------- frames */
 
 void mpp_worker_frame(struct mpp_worker *w, struct mpp_frame *frame)
 {
@@ -106,7 +106,7 @@ void mpp_pool_hints_locked(mppool *pool)
 		mpp_poke(&pool->urgent, urgent);
 }
 
-/* --------------------------------------------------------------------------------------------------- the open streams */
+/* ------------------------------------------------------------------------------------------------ the open streams */
 
 static void append_open_locked(mppool *pool, struct mpp_multi *m)
 {
@@ -203,7 +203,7 @@ static void dequeue_exhausted(struct mpp_multi *m)
 		mpp_multi_unref(m);
 }
 
-/* ---------------------------------------------------------------------------------------------------- taking work */
+/* ----------------------------------------------------------------------------------------------------- taking work */
 
 /* The highest priority that has something, but one lower where that went without for long. -1: nothing. */
 static int pick_priority_locked(mppool *pool)
@@ -310,7 +310,7 @@ static void adapt_batch(struct mpp_worker *w)
 	mpp_poke(&w->batch_start, now);
 }
 
-/* --------------------------------------------------------------------------------------------------------- stealing */
+/* -------------------------------------------------------------------------------------------------------- stealing */
 
 static size_t advertised_words(const mppool *pool)
 {
@@ -379,7 +379,7 @@ static bool anything_to_steal(mppool *pool)
 	return false;
 }
 
-/* ----------------------------------------------------------------------------------------------- searching, sleeping */
+/* --------------------------------------------------------------------------------------------- searching, sleeping */
 
 static void stop_searching_locked(struct mpp_worker *w)
 {
@@ -551,7 +551,7 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 	return found;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- running */
+/* --------------------------------------------------------------------------------------------------------- running */
 
 static void run_single(struct service *s, struct mpp_job *job)
 {
