@@ -260,7 +260,7 @@ static int check_args(const struct mpp_func *func, const void *const args[])
 	return 0;
 }
 
-/* The thread leaves a blocking call, by pthread_exit in an item that it ran itself or in its own hook. The job must not
+/* The thread leaves a blocking call, by pthread_exit in an item that it ran itself. The job must not
  * outlive the memory that this call lent. */
 static void await_lost(void *arg)
 {
@@ -386,7 +386,8 @@ static int new_stream(struct submission *sub, struct mpp_func *func, const struc
 static int new_map(struct submission *sub, const struct map_call *call, struct mpp_multi **ret_multi)
 {
 	size_t workers = sub->pool->nworkers;
-	struct mpp_stream_options o = {.sink = true, .keep = call->keep, .chunksize = call->chunksize, .workers = workers};
+	struct mpp_stream_options o = {
+		.sink = true, .keep = call->keep, .chunksize = call->chunksize, .workers = workers};
 	struct mpp_items items;
 	struct mpp_func *func;
 	int error = mpp_func_get(call->func, &func);
@@ -400,7 +401,8 @@ static int new_map(struct submission *sub, const struct map_call *call, struct m
 	if (!error && items.next)
 		error = new_stream(sub, func, &items, &o, ret_multi);
 	else if (!error)
-		error = mpp_array_new(sub->pool, func, &items, o.results, call->keep, call->chunksize, workers, ret_multi);
+		error = mpp_array_new(sub->pool, func, &items, o.results, call->keep, call->chunksize, workers,
+		                      ret_multi);
 	if (error) {
 		mpp_func_put(func);
 		return error;

@@ -1,8 +1,8 @@
 /* layer 3: task handlers: the threads that call generators.
  *
- * H1  There is an idle task handler, or there are as many as live generators: so a generator that blocks for ever holds up
- *     no other. Looked after by whoever makes it false: a submitter of a generator, and a handler about to enter one.
- * H2  A handler leaves when there are more of them than live generators and another one is idle, for the one that is not
+ * H1  There is an idle task handler, or there are as many as live generators: so a generator that blocks for ever holds
+ *     up no other. Looked after by whoever makes it false: a submitter of a generator, and a handler about to enter one.
+ * H2  A handler leaves when there are more of them than live generators and another one is idle, for one that is not
  *     may be in a hook. Who leaves joins those that left before, so at most one ended thread waits to be joined. */
 #include "pool.h"
 

@@ -282,7 +282,7 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 		take_singles_locked(w, &pool->queue[p], work, p);
 	} else {
 		work->multi = mpp_multi_of(head);
-		if (head->kind == MPP_STREAM) {          /* its turn has come: from now on it is one of the open ones */
+		if (head->kind == MPP_STREAM) {          /* its turn has come: it is an open one now */
 			mpp_queue_pop(&pool->queue[p]);
 			append_open_locked(pool, work->multi);
 			work->open = true;
@@ -495,8 +495,8 @@ static void sleep_locked(struct mpp_worker *w)
 	cease_idle_locked(w);
 }
 
-/* Nothing could be taken from the queue: looks elsewhere, without the lock meanwhile, once; or sleeps. `budget` bounds the
- * time that a worker looks about before it sleeps. */
+/* Nothing could be taken from the queue: looks elsewhere, without the lock meanwhile, once; or sleeps. `budget` bounds
+ * the time that a worker looks about before it sleeps. */
 static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_worker *batch, struct mpp_spin *budget)
 {
 	mppool *pool = w->pool;
@@ -538,7 +538,8 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 		enum taken taken = take_locked(w, work);
 
 		if (taken != TOOK)
-			work->single = look_elsewhere_locked(w, taken == BATCH_OPEN ? pool->batch_owner : NULL, &budget);
+			work->single = look_elsewhere_locked(w, taken == BATCH_OPEN ? pool->batch_owner : NULL,
+			                                     &budget);
 		found = taken == TOOK || work->single;
 	}
 	if (found)
@@ -719,8 +720,8 @@ static void work_until_relieved(struct service *s)
 		depart(s->w);
 }
 
-/* No thread for a successor: the place stays vacant until mpp_workers_refill() finds one. A pool without any worker would
- * keep everybody waiting, so it is broken. */
+/* No thread for a successor: the place stays vacant until mpp_workers_refill() finds one. A pool without any worker
+ * would keep everybody waiting, so it is broken. */
 static void leave_vacant(struct mpp_worker *w, int error)
 {
 	mppool *pool = w->pool;
@@ -789,6 +790,11 @@ static void worker_lost(void *arg)
 	mpp_frame_pop(&s->frame);
 }
 
+static size_t most_chunks(const struct mppool_options *o)
+{
+	return o->max_tasks_per_worker ? o->max_tasks_per_worker : SIZE_MAX;
+}
+
 static void *worker_main(void *arg)
 {
 	struct service s;
@@ -799,7 +805,7 @@ static void *worker_main(void *arg)
 		mpp_thread_join(s.w->before);
 	s.w->thread = pthread_self();
 	s.w->state = NULL;
-	s.w->chunks_left = s.w->pool->options.max_tasks_per_worker ? s.w->pool->options.max_tasks_per_worker : SIZE_MAX;
+	s.w->chunks_left = most_chunks(&s.w->pool->options);
 	mpp_worker_frame(s.w, &s.frame);
 	name_thread(s.w);
 	mpp_frame_push(&s.frame);
