@@ -21,7 +21,8 @@ white_tests = \
 if HAVE_CHECK
 AM_CFLAGS += $(CHECK_CFLAGS) -iquote $(top_srcdir)/src
 check_LTLIBRARIES += libtest-support.la
-test_programs = $(black_tests) $(white_tests)
+# The longest first.
+test_programs = $(white_tests) $(black_tests)
 check_PROGRAMS += $(test_programs)
 else
 test_programs =
@@ -89,7 +90,7 @@ EXTRA_DIST += \
 	tests/results.awk \
 	tests/synopsis.awk
 
-# ----------------------------------------------------------------------------------------------------------- make check
+# ---------------------------------------------------------------------------------------------------------- make check
 
 TESTS = $(test_programs) $(script_tests)
 
