@@ -30,7 +30,9 @@ libmppool_internal_la_SOURCES = \
 	src/version.c \
 	src/wait.c src/wait.h \
 	src/worker.c
-# -fexceptions: a task that leaves its thread runs the cleanup handlers of its callers, at no cost to those that return.
+
+# -fexceptions: a task that leaves its thread runs the cleanup handlers of its callers, at no cost to those that
+# return.
 libmppool_internal_la_CFLAGS = $(AM_CFLAGS) $(VISIBILITY_CFLAGS) $(UNWIND_CFLAGS)
 libmppool_internal_la_LIBADD = $(PTHREAD_LIBS) $(LIBATOMIC)
 

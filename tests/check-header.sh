@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The header compiles without a warning, alone and with all its macros in use, as every C from C11 and as every C++ from
-# C++11, with each compiler that is there; and what the macros make does its work.
+# The header compiles without a warning, alone and with all its macros in use, as every C from C11 and as every C++
+# from C++11, with each compiler that is there; and what the macros make does its work.
 set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT

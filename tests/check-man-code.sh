@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# What the manual shows is true: the functions of each SYNOPSIS are declared so in the header, the code of each EXAMPLES
-# compiles without a warning, and what has a main function does its work and returns 0. So does the program in README.
+# What the manual shows is true: the functions of each SYNOPSIS are declared so in the header, the code of each
+# EXAMPLES compiles without a warning, and what has a main function does its work and returns 0. So does the program
+# in README.
 set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Every function has a page or a stub, every page that another one names is there, and mandoc's lint has nothing to say.
+# Every function has a page or a stub, every page that another one names is there, and mandoc's lint has nothing to
+# say.
 set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT

@@ -43,7 +43,8 @@ int main(void)
 	int ys[3] = {0, 0, 0};
 	char version[32];
 
-	snprintf(version, sizeof version, "%d.%d.%d", MPPOOL_VERSION_MAJOR, MPPOOL_VERSION_MINOR, MPPOOL_VERSION_PATCH);
+	snprintf(version, sizeof version, "%d.%d.%d", MPPOOL_VERSION_MAJOR, MPPOOL_VERSION_MINOR,
+	         MPPOOL_VERSION_PATCH);
 	MPPOOL_WITH(pool) {
 		if (mppool_map(pool, &twice_task, MPPOOL_ARRAY(xs, 3), ys, 0))
 			return 1;
@@ -82,7 +83,8 @@ program()
 		*/pgzip) extra=$ZLIB_LIBS; test -n "$extra" || continue ;;
 		*/hashfiles) extra=$CRYPTO_LIBS; test -n "$extra" || continue ;;
 		esac
-		$CC $CFLAGS $SAN_CFLAGS $cflags "$srcdir/$example.c" -o "$tmp/example" $libs $extra $LIBM $PTHREAD_LIBS ||
+		$CC $CFLAGS $SAN_CFLAGS $cflags "$srcdir/$example.c" -o "$tmp/example" $libs $extra $LIBM \
+			$PTHREAD_LIBS ||
 			fail "$example cannot be built"
 		echo "installcheck: $example"
 	done

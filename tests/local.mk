@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-# ------------------------------------------------------------------------------------------------------ test programs
+# ------------------------------------------------------------------------------------------------------- test programs
 
 # Each is a suite of Check's. Black boxes are linked with the library as users have it; white boxes with its objects,
 # and they see its headers.
@@ -54,7 +54,7 @@ tests_white_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc -Wl,--wrap=p
 	-Wl,--wrap=mpp_alloc -Wl,--wrap=mpp_alloc_aligned -Wl,--wrap=mpp_zalloc -Wl,--wrap=mpp_realloc \
 	-Wl,--wrap=mpp_free -Wl,--wrap=mpp_block_alloc -Wl,--wrap=mpp_block_free
 
-# ------------------------------------------------------------------------------------------------------------ scripts
+# ------------------------------------------------------------------------------------------------------------- scripts
 
 # Checks of the sources, the header, the manual and the examples. They need no Check. examples.sh scans the ports that
 # the program listener opens.
@@ -111,12 +111,14 @@ test_environment = \
 	export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS;
 script_environment = \
 	AWK='$(AWK)'; CC='$(CC)'; CLANG='$(CLANG)'; CLANGXX='$(CLANGXX)'; CPPFLAGS='$(CPPFLAGS)'; \
-	CRYPTO_LIBS='$(CRYPTO_LIBS)'; CXX='$(CXX)'; EXEEXT='$(EXEEXT)'; LIBM='$(LIBM)'; LIBTOOL='$(LIBTOOL)'; MANDOC='$(MANDOC)'; NM='$(NM_PROG)'; \
+	CRYPTO_LIBS='$(CRYPTO_LIBS)'; CXX='$(CXX)'; EXEEXT='$(EXEEXT)'; LIBM='$(LIBM)'; \
+	LIBTOOL='$(LIBTOOL)'; MANDOC='$(MANDOC)'; NM='$(NM_PROG)'; \
 	PACKAGE_VERSION='$(PACKAGE_VERSION)'; PKG_CONFIG='$(PKG_CONFIG)'; PTHREAD_CFLAGS='$(PTHREAD_CFLAGS)'; \
 	PTHREAD_LIBS='$(PTHREAD_LIBS)'; SAN_CFLAGS='$(SAN_CFLAGS)'; VERSION_SCRIPT='$(version_script)'; \
 	ZLIB_LIBS='$(ZLIB_LIBS)'; top_builddir='$(top_builddir)'; top_srcdir='$(top_srcdir)'; srcdir='$(srcdir)'; \
-	export AWK CC CLANG CLANGXX CPPFLAGS CRYPTO_LIBS CXX EXEEXT LIBM LIBTOOL MANDOC NM PACKAGE_VERSION PKG_CONFIG; \
-	export PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS VERSION_SCRIPT ZLIB_LIBS top_builddir top_srcdir srcdir;
+	export AWK CC CLANG CLANGXX CPPFLAGS CRYPTO_LIBS CXX EXEEXT LIBM LIBTOOL MANDOC NM PACKAGE_VERSION; \
+	export PKG_CONFIG PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS VERSION_SCRIPT; \
+	export ZLIB_LIBS top_builddir top_srcdir srcdir;
 AM_TESTS_ENVIRONMENT = $(test_environment) $(script_environment)
 
 if HAVE_VERSION_SCRIPT
@@ -151,7 +153,7 @@ else
 	@echo "Check was not found: there are no test programs for valgrind"; exit 1
 endif
 
-# ----------------------------------------------------------------------------------------------------- make installcheck
+# --------------------------------------------------------------------------------------------------- make installcheck
 
 # The examples and programs in C and C++, built as a user builds them: with the installed tree, through pkg-config.
 installcheck-local:

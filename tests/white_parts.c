@@ -185,8 +185,8 @@ START_TEST(deque_gives_the_owner_the_newest_and_thieves_the_oldest)
 }
 END_TEST
 
-#define TASKS (UNDER_TSAN ? 20000 : 200000)
-static _Atomic unsigned char seen[200000];
+#define TASKS 200000
+static _Atomic unsigned char seen[TASKS];
 static struct mpp_deque shared;
 static atomic_bool pushed_all;
 
@@ -210,12 +210,13 @@ static void *thief(void *unused)
 /* D3, D4: the owner at its end, which is empty most of the time, and two thieves at the other. */
 START_TEST(deque_hands_out_each_entry_once_among_thieves)
 {
+	const int tasks = under_valgrind() ? TASKS / 100 : UNDER_TSAN ? TASKS / 10 : TASKS;
 	pthread_t thieves[2];
 
 	mpp_deque_init(&shared);
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_create(&thieves[i], NULL, thief, NULL), 0);
-	for (int i = 0; i < TASKS; i++) {
+	for (int i = 0; i < tasks; i++) {
 		ck_assert_int_eq(mpp_deque_reserve(&shared, 1), 0);
 		mpp_deque_push(&shared, (void *)(uintptr_t)&seen[i]);
 		if (i % 3)
@@ -226,7 +227,7 @@ START_TEST(deque_hands_out_each_entry_once_among_thieves)
 	atomic_store(&pushed_all, true);
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(pthread_join(thieves[i], NULL), 0);
-	for (int i = 0; i < TASKS; i++)
+	for (int i = 0; i < tasks; i++)
 		ck_assert_uint_eq(atomic_load(&seen[i]), 1);
 	mpp_deque_fini(&shared);
 }
