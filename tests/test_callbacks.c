@@ -858,6 +858,41 @@ START_TEST(callbacks_due_when_the_pool_is_terminated_still_come)
 }
 END_TEST
 
+struct waiting_hook {
+	mppool *pool;
+	atomic_int code;
+};
+
+static void apply_in_release(void *context)
+{
+	struct waiting_hook *const hook = context;
+
+	atomic_store(&hook->code, mppool_apply(hook->pool, &sqr_task, MPPOOL_ARGS(&(int){2}), NULL));
+}
+
+static int do_nothing_call(const void *const args[], void *result, void *context)
+{
+	(void)args;
+	(void)result;
+	(void)context;
+	return 0;
+}
+
+/* The hooks that follow a callback run on the result handler, too. */
+START_TEST(hook_after_a_callback_must_not_wait_either)
+{
+	struct seen seen = {0};
+	struct waiting_hook hook = {.pool = pool_of(1), .code = -1};
+	struct mppool_func func = make_func(do_nothing_call, 0, 0, &hook);
+
+	func.release = apply_in_release;
+	assert_ok(mppool_apply_async(hook.pool, &func, NULL, NOTE(&seen), NULL));
+	pool_finish(hook.pool);
+	assert_seen(&seen, 1, 0);
+	assert_code(atomic_load(&hook.code), EDEADLK);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "which");
@@ -886,6 +921,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, callback_that_frees_its_own_result_still_sees_the_results);
 	tcase_add_test(tcase, callback_that_would_wait_for_its_own_pool_gets_edeadlk);
 	tcase_add_test(tcase, callbacks_due_when_the_pool_is_terminated_still_come);
+	tcase_add_test(tcase, hook_after_a_callback_must_not_wait_either);
 }
 
 int main(int argc, char **argv)

@@ -1586,6 +1586,35 @@ START_TEST(consumer_that_sleeps_is_woken_by_its_item_alone)
 }
 END_TEST
 
+static int no_item_call(const void *const args[], void *result, void *context)
+{
+	(void)args;
+	(void)result;
+	(void)context;
+	return 0;
+}
+
+static int no_item_next(void *const args[], void *state)
+{
+	(void)args;
+	(void)state;
+	return MPPOOL_ESTOP;
+}
+
+START_TEST(chunk_that_no_memory_could_hold_is_refused)
+{
+	mppool *const pool = pool_of(1);
+	const struct mppool_func func = make_func(no_item_call, 0, 0, NULL);
+	const struct mppool_iterable items = {.size = sizeof items, .next = no_item_next};
+	mppool_iter *iter = NULL;
+
+	assert_code(mppool_imap(pool, &func, &items, SIZE_MAX, 0, NULL, &iter), EINVAL);
+	assert_code(mppool_imap(pool, &func, &items, SIZE_MAX / 2, 0, NULL, &iter), EINVAL);
+	ck_assert_ptr_null(iter);
+	pool_finish(pool);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "order");
@@ -1608,6 +1637,7 @@ static void fill(Suite *suite)
 
 	tcase = add_case(suite, "windows");
 	tcase_add_loop_test(tcase, stream_ends_with_every_chunk_in_every_window, 0, 4);
+	tcase_add_test(tcase, chunk_that_no_memory_could_hold_is_refused);
 	tcase_add_test(tcase, kept_results_of_a_generator_grow_with_every_chunksize);
 	tcase_add_test(tcase, cancel_while_items_are_drawn_ends_each_once);
 
