@@ -8,6 +8,15 @@
 
 _Thread_local struct mpp_frame *mpp_frame_top;
 
+void mpp_frame_init(struct mpp_frame *frame, mppool *pool, const _Atomic int *pool_state)
+{
+	memset(frame, 0, sizeof *frame);
+	frame->pool = pool;
+	frame->pool_state = pool_state;
+	frame->worker_index = -1;
+	frame->deadline = MPP_NEVER;
+}
+
 void mpp_frame_push(struct mpp_frame *frame)
 {
 	frame->up = mpp_frame_top;
@@ -65,14 +74,10 @@ void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *
 {
 	const struct mpp_frame *top = mpp_frame_top;
 
-	if (top && top->pool == pool) {
+	if (top && top->pool == pool)
 		*frame = *top;
-	} else {
-		memset(frame, 0, sizeof *frame);
-		frame->pool = pool;
-		frame->worker_index = -1;
-		frame->deadline = MPP_NEVER;
-	}
+	else
+		mpp_frame_init(frame, pool, NULL);
 	frame->job = job;
 	frame->role = MPP_HOOK;
 	mpp_frame_push(frame);

@@ -39,6 +39,9 @@ struct mpp_frame {
 
 extern _Thread_local struct mpp_frame *mpp_frame_top;
 
+/* A frame of the pool in a thread that is no worker, doing nothing yet. pool_state may be NULL. */
+void mpp_frame_init(struct mpp_frame *frame, mppool *pool, const _Atomic int *pool_state);
+
 /* Frames nest: a push fills in the links, a pop takes the top one away and frees its message. */
 void mpp_frame_push(struct mpp_frame *frame);
 void mpp_frame_pop(struct mpp_frame *frame);

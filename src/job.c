@@ -291,6 +291,12 @@ void mpp_single_discard(struct mpp_job *job, int code)
 	single_ended(job, mpp_outcome_of_unrun(code), code, NULL);
 }
 
+void mpp_single_discard_popped(struct mpp_job *job, int code)
+{
+	if (mpp_single_claim(job, true))
+		mpp_single_discard(job, code);
+}
+
 /* --------------------------------------------------------------------------------------------------------- the end */
 
 void mpp_job_complete(struct mpp_job *job, enum mpp_outcome outcome)

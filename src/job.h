@@ -94,6 +94,9 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame);
 /* Ends a claimed single that will never run, with ECANCELED, MPPOOL_ETERMINATED or MPPOOL_EBROKEN. */
 void mpp_single_discard(struct mpp_job *job, int code);
 
+/* Claims one that was popped from a queue and discards it; nothing if somebody else had claimed it. */
+void mpp_single_discard_popped(struct mpp_job *job, int code);
+
 /* -------------------------------------------------------------------------------------------------------- all jobs */
 
 struct mpp_more *mpp_job_more(const struct mpp_job *job);        /* NULL: a plain single */

@@ -167,6 +167,11 @@ void mpp_multi_unref(struct mpp_multi *m)
 		mpp_job_dequeue(&m->job);
 }
 
+void mpp_multi_unref_lost(void *m)
+{
+	mpp_multi_unref(m);
+}
+
 size_t mpp_multi_length(const struct mpp_multi *m)
 {
 	return mpp_load(&m->limit);

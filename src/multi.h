@@ -123,6 +123,7 @@ enum mpp_outcome mpp_multi_outcome(struct mpp_multi *m);         /* once no item
 void mpp_multi_ended(struct mpp_multi *m, size_t items);         /* M3 */
 void mpp_multi_ref(struct mpp_multi *m);
 void mpp_multi_unref(struct mpp_multi *m);
+void mpp_multi_unref_lost(void *m);              /* the same, as a cleanup handler */
 
 size_t mpp_multi_done(const struct mpp_multi *m);
 size_t mpp_multi_length(const struct mpp_multi *m);              /* of a completed one */

@@ -183,12 +183,6 @@ static struct mpp_job *pop_any_locked(mppool *pool)
 	return NULL;
 }
 
-static void discard_single(struct mpp_job *job, int code)
-{
-	if (mpp_single_claim(job, true))
-		mpp_single_discard(job, code);
-}
-
 static void discard_queued(mppool *pool, int code)
 {
 	for (;;) {
@@ -201,7 +195,7 @@ static void discard_queued(mppool *pool, int code)
 		if (!job)
 			return;
 		if (job->kind == MPP_SINGLE)
-			discard_single(job, code);
+			mpp_single_discard_popped(job, code);
 		else
 			mpp_multi_unref(mpp_multi_of(job));      /* sweep_live has ended its items */
 	}
@@ -231,13 +225,13 @@ static void discard_deques(mppool *pool, int code)
 
 		while ((job = mpp_deque_steal(&pool->workers[i].inbox)) != NULL ||
 		       (job = mpp_deque_steal(&pool->workers[i].deque)) != NULL)
-			discard_single(job, code);
+			mpp_single_discard_popped(job, code);
 	}
 }
 
 void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 {
-	int code = state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED;
+	int code = mpp_pool_stop_code(state);
 	unsigned sweep;
 
 	mpp_lock(&pool->lock);

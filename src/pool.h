@@ -147,6 +147,12 @@ static inline bool mpp_pool_is_foreign(const mppool *pool)
 	return pool->generation != mpp_fork_generation();
 }
 
+/* What calls that have not started end with in this state, TERMINATED or BROKEN. */
+static inline int mpp_pool_stop_code(int state)
+{
+	return state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED;
+}
+
 /* A job that the pool waits for, and what is accepted now; see submit.c. The lock is held. */
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job);
 

@@ -98,11 +98,7 @@ static void *handler_main(void *arg)
 	if (pool->has_result_before)
 		mpp_thread_join(pool->result_before);
 	pool->result_handler = pthread_self();
-	memset(&frame, 0, sizeof frame);
-	frame.pool = pool;
-	frame.pool_state = &pool->state;
-	frame.worker_index = -1;
-	frame.deadline = MPP_NEVER;
+	mpp_frame_init(&frame, pool, &pool->state);
 	mpp_thread_name(pool->options.name, "-result");
 	mpp_frame_push(&frame);
 	pthread_cleanup_push(handler_lost, pool);

@@ -130,9 +130,7 @@ static int push_own(struct submission *sub, struct mpp_job *job)
 	mpp_deque_push(&w->deque, job);
 	if (mpp_unlikely(mpp_load_seq(&pool->state) > MPPOOL_CLOSED)) {  /* mpp_pool_stop may have been here already */
 		while ((mine = mpp_deque_pop(&w->deque)) != NULL)
-			if (mpp_single_claim(mine, true))
-				mpp_single_discard(mine, mpp_peek(&pool->state) == MPPOOL_BROKEN ? MPPOOL_EBROKEN
-				                                                                 : MPPOOL_ETERMINATED);
+			mpp_single_discard_popped(mine, mpp_pool_stop_code(mpp_peek(&pool->state)));
 		return 0;
 	}
 	mpp_pool_notify(pool);

@@ -8,20 +8,6 @@
 
 #include "memory.h"
 
-static void frame_of(mppool *pool, struct mpp_frame *frame, struct mpp_job *job)
-{
-	memset(frame, 0, sizeof *frame);
-	frame->pool = pool;
-	frame->pool_state = &pool->state;
-	frame->worker_index = -1;
-	frame->deadline = MPP_NEVER;
-	if (job) {
-		frame->role = MPP_GENERATOR;
-		frame->job = job;
-		frame->stop = &job->state;
-	}
-}
-
 /* --------------------------------------------------------------------------------------------------- the draw list */
 
 void mpp_pool_draw(struct mpp_stream *s)
@@ -53,18 +39,16 @@ static struct mpp_stream *next_stream_locked(mppool *pool)
 	return s;
 }
 
-static void unref_multi(void *m)
-{
-	mpp_multi_unref(m);
-}
-
 static void draw(mppool *pool, struct mpp_stream *s)
 {
 	struct mpp_frame frame;
 
 	mpp_task_handlers_more(pool);
-	frame_of(pool, &frame, &s->multi.job);
-	pthread_cleanup_push(unref_multi, &s->multi);
+	mpp_frame_init(&frame, pool, &pool->state);
+	frame.role = MPP_GENERATOR;
+	frame.job = &s->multi.job;
+	frame.stop = &s->multi.job.state;
+	pthread_cleanup_push(mpp_multi_unref_lost, &s->multi);
 	mpp_stream_draw(s, &frame);
 	pthread_cleanup_pop(1);
 }
@@ -177,7 +161,7 @@ static void *handler_main(void *arg)
 	struct mpp_frame frame;
 
 	h->thread = pthread_self();
-	frame_of(h->pool, &frame, NULL);
+	mpp_frame_init(&frame, h->pool, &h->pool->state);
 	mpp_thread_name(h->pool->options.name, "-task");
 	mpp_frame_push(&frame);
 	pthread_cleanup_push(handler_lost, h);

@@ -53,12 +53,8 @@ static bool helper_frame(const struct mpp_job *job, struct mpp_frame *frame, boo
 	}
 	if (!(help_from_outside && job->flags & MPP_HELPED && is_outside(pool)) && !is_uninitialized_generator(pool))
 		return false;
-	memset(frame, 0, sizeof *frame);
-	frame->pool = pool;
-	frame->pool_state = &pool->state;
+	mpp_frame_init(frame, pool, &pool->state);
 	frame->role = MPP_TASK;
-	frame->worker_index = -1;
-	frame->deadline = MPP_NEVER;
 	return true;
 }
 

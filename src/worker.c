@@ -29,13 +29,10 @@ struct work {
 
 void mpp_worker_frame(struct mpp_worker *w, struct mpp_frame *frame)
 {
-	memset(frame, 0, sizeof *frame);
-	frame->pool = w->pool;
-	frame->pool_state = &w->pool->state;
+	mpp_frame_init(frame, w->pool, &w->pool->state);
 	frame->worker = w;
 	frame->worker_index = w->index;
 	frame->worker_state = w->state;
-	frame->deadline = MPP_NEVER;
 }
 
 static int level_of(const struct mpp_job *job)
@@ -558,20 +555,15 @@ static void run_single(struct service *s, struct mpp_job *job)
 {
 	int state = mpp_peek(&s->w->pool->state);        /* before the claim, which says that the call has started */
 
-	if (!mpp_single_claim(job, true))
-		return;
 	if (mpp_unlikely(state > MPPOOL_CLOSED)) {
-		mpp_single_discard(job, state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED);
+		mpp_single_discard_popped(job, mpp_pool_stop_code(state));
 		return;
 	}
+	if (!mpp_single_claim(job, true))
+		return;
 	if (s->w->chunks_left != SIZE_MAX)
 		s->w->chunks_left--;
 	mpp_single_run(job, &s->frame);
-}
-
-static void unref_multi(void *m)
-{
-	mpp_multi_unref(m);
 }
 
 static void run_multi(struct service *s, const struct work *work)
@@ -580,7 +572,7 @@ static void run_multi(struct service *s, const struct work *work)
 	bool exhausted;
 
 	visitor.chunks = s->w->chunks_left;
-	pthread_cleanup_push(unref_multi, work->multi);
+	pthread_cleanup_push(mpp_multi_unref_lost, work->multi);
 	exhausted = mpp_multi_visit(work->multi, &visitor);
 	pthread_cleanup_pop(0);
 	if (s->w->chunks_left != SIZE_MAX)
