@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Builds programs against the installed library as its users do, through pkg-config, and runs them.
+# Builds programs against the installed library as its users do, through pkg-config and by CMake, and runs them.
 set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
@@ -12,6 +12,10 @@ fail()
 	exit 1
 }
 
+for file in "$pkgconfigdir/mppool.pc" "$cmakedir/mppool-config.cmake" "$mandir/man3/mppool_create.3" \
+	"$mandir/man7/mppool.7"; do
+	test -f "$DESTDIR$file" || fail "no $file was installed"
+done
 if test -z "$PKG_CONFIG"; then
 	echo "installcheck: skipped: no pkg-config"
 	exit 0
@@ -90,6 +94,59 @@ program()
 	done
 }
 
-for page in man3/mppool_create.3 man7/mppool.7; do
-	test -f "$DESTDIR$mandir/$page" || fail "no $page was installed"
-done
+# --------------------------------------------------------------------------------------------------------------- CMake
+
+if test -z "$CMAKE"; then
+	echo "installcheck: CMake skipped: no cmake"
+	exit 0
+fi
+# With sanitizers only the compiler that made the library can.
+languages=C
+test -z "$CXX" || test -n "$SAN_CFLAGS" || languages='C CXX'
+mkdir "$tmp/project"
+cp "$tmp/program.c" "$tmp/program.cc" "$tmp/project"
+cat >"$tmp/project/CMakeLists.txt" <<EOF
+cmake_minimum_required(VERSION 3.5)
+project(program $languages)
+set(mppool_DIR "\${installed}")
+find_package(mppool 99 QUIET)
+if(mppool_FOUND OR TARGET mppool::mppool)
+	message(FATAL_ERROR "this version stands in for one to come")
+endif()
+set(mppool_DIR "\${installed}")
+find_package(mppool $PACKAGE_VERSION EXACT REQUIRED)
+find_package(mppool ${PACKAGE_VERSION%%.*}.0 REQUIRED)
+add_executable(in_c program.c)
+target_link_libraries(in_c mppool::mppool)
+if(CMAKE_CXX_COMPILER)
+	add_executable(in_cxx program.cc)
+	target_link_libraries(in_cxx mppool::mppool)
+endif()
+EOF
+
+# cmake_project WHAT FOLDER: build the project with the package in that folder, and run it.
+cmake_project()
+{
+	rm -rf "$tmp/made"
+	mkdir "$tmp/made"
+	(cd "$tmp/made" &&
+		CC=$CC CXX=$CXX "$CMAKE" -Dinstalled="$2" -DCMAKE_C_FLAGS="$CFLAGS $SAN_CFLAGS" ../project &&
+		"$CMAKE" --build . &&
+		./in_c &&
+		if test "$languages" = 'C CXX'; then ./in_cxx; fi
+	) >"$tmp/cmake.log" 2>&1 || {
+		cat "$tmp/cmake.log"
+		fail "a CMake project with $1"
+	}
+	echo "installcheck: a CMake project ($languages) with $1"
+}
+
+cmake_project "the installed library" "$DESTDIR$cmakedir"
+if test -f "$DESTDIR$libdir/libmppool.a"; then
+	moved="$tmp/moved elsewhere"
+	mkdir -p "$moved$cmakedir" "$moved$includedir"
+	cp "$DESTDIR$libdir/libmppool.a" "$moved$libdir"
+	cp "$DESTDIR$cmakedir"/*.cmake "$moved$cmakedir"
+	cp "$DESTDIR$includedir/mppool.h" "$moved$includedir"
+	cmake_project "a static library that was moved" "$moved$cmakedir"
+fi

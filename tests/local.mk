@@ -155,8 +155,10 @@ endif
 
 # --------------------------------------------------------------------------------------------------- make installcheck
 
-# The examples and programs in C and C++, built as a user builds them: with the installed tree, through pkg-config.
+# The examples and programs in C and C++, built as a user builds them: with the installed tree, through pkg-config and
+# by CMake.
 installcheck-local:
 	@$(script_environment) $(test_environment) \
 	DESTDIR='$(DESTDIR)' CFLAGS='$(CFLAGS)' libdir='$(libdir)' pkgconfigdir='$(pkgconfigdir)' mandir='$(mandir)' \
+	CMAKE='$(CMAKE)' cmakedir='$(cmakedir)' includedir='$(includedir)' \
 	examples='$(all_examples)' enable_static='$(enable_static)' $(SHELL) $(srcdir)/tests/installcheck.sh
