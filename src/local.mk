@@ -18,6 +18,7 @@ libmppool_internal_la_SOURCES = \
 	src/job.c src/job.h \
 	src/memory.c src/memory.h \
 	src/multi.c src/multi.h \
+	src/park.c \
 	src/pool.c src/pool.h \
 	src/queue.c src/queue.h \
 	src/result.c \

@@ -1,0 +1,201 @@
+/* layer 0: the clock; park by futex, or by a small table of mutexes and condition variables where there is none; spin. */
+#include "sync.h"
+
+#include <pthread.h>
+#include <time.h>
+
+int64_t mpp_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+	struct timespec t;
+
+	t.tv_sec = (time_t)(ns / 1000000000);
+	t.tv_nsec = (long)(ns % 1000000000);
+	return t;
+}
+
+#ifdef HAVE_FUTEX
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if !defined(SYS_futex) && defined(SYS_futex_time64)
+#define SYS_futex SYS_futex_time64
+#endif
+
+int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
+{
+	struct timespec at, *until = NULL;
+	int saved = errno, result = 0;
+
+	if (deadline != MPP_NEVER) {
+		at = timespec_of(deadline);
+		until = &at;
+	}
+	/* WAIT_BITSET takes an absolute time on the monotonic clock. A raw system call is no cancellation point. */
+	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, until, NULL, FUTEX_BITSET_MATCH_ANY) != 0 &&
+	    errno == ETIMEDOUT)
+		result = ETIMEDOUT;
+	errno = saved;
+	return result;
+}
+
+static void wake(_Atomic uint32_t *word, int count)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+	errno = saved;
+}
+
+void mpp_wake_one(_Atomic uint32_t *word)
+{
+	wake(word, 1);
+}
+
+void mpp_wake_all(_Atomic uint32_t *word)
+{
+	wake(word, INT_MAX);
+}
+
+void mpp_park_before_fork(void)
+{
+}
+
+void mpp_park_after_fork(void)
+{
+}
+
+void mpp_park_in_child(void)
+{
+}
+
+#else
+
+/* A sleeper holds its bucket's mutex from before it reads the word until it sleeps; a waker takes the mutex after the
+ * word was changed. So the sleeper either sees the new value or is asleep when the broadcast comes. Words share
+ * buckets, so every wake is a broadcast and every sleeper looks again. */
+#define BUCKETS 64
+static struct bucket {
+	pthread_mutex_t mutex;
+	pthread_cond_t cond;
+} buckets[BUCKETS];
+static pthread_once_t buckets_once = PTHREAD_ONCE_INIT;
+
+static void buckets_make(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	for (int i = 0; i < BUCKETS; i++) {
+		pthread_mutex_init(&buckets[i].mutex, NULL);
+		pthread_cond_init(&buckets[i].cond, &attr);
+	}
+	pthread_condattr_destroy(&attr);
+}
+
+static struct bucket *bucket_at(size_t i)
+{
+	pthread_once(&buckets_once, buckets_make);
+	return &buckets[i];
+}
+
+static struct bucket *bucket_of(const void *word)
+{
+	return bucket_at(((uintptr_t)word >> 4) * 2654435761u / 64 % BUCKETS);
+}
+
+int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
+{
+	struct bucket *b = bucket_of(word);
+	struct timespec at = timespec_of(deadline == MPP_NEVER ? 0 : deadline);
+	int cancel_state, result = 0;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	pthread_mutex_lock(&b->mutex);
+	if (mpp_load_seq(word) == value) {
+		if (deadline == MPP_NEVER)
+			pthread_cond_wait(&b->cond, &b->mutex);
+		else
+			result = pthread_cond_timedwait(&b->cond, &b->mutex, &at);
+	}
+	pthread_mutex_unlock(&b->mutex);
+	pthread_setcancelstate(cancel_state, NULL);
+	return result == ETIMEDOUT ? ETIMEDOUT : 0;
+}
+
+void mpp_wake_all(_Atomic uint32_t *word)
+{
+	struct bucket *b = bucket_of(word);
+
+	pthread_mutex_lock(&b->mutex);
+	pthread_cond_broadcast(&b->cond);
+	pthread_mutex_unlock(&b->mutex);
+}
+
+void mpp_wake_one(_Atomic uint32_t *word)
+{
+	mpp_wake_all(word);
+}
+
+void mpp_park_before_fork(void)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		pthread_mutex_lock(&bucket_at(i)->mutex);
+}
+
+void mpp_park_after_fork(void)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		pthread_mutex_unlock(&bucket_at(i)->mutex);
+}
+
+/* The condition variables remember sleepers that are not here, and would wait for them. */
+void mpp_park_in_child(void)
+{
+	buckets_make();
+}
+
+#endif
+
+/* ------------------------------------------------------------------------------------------------------------ spin */
+
+#define SPIN_BUDGET 20000        /* nanoseconds: about what waking a thread on another CPU takes */
+#define SPIN_LOST 5000           /* a gap between two looks that tells of a CPU lost to somebody else */
+#define SPIN_PAUSES 16           /* between two looks */
+
+static _Atomic bool worth_spinning;
+
+void mpp_spin_setup(int cpus)
+{
+	mpp_poke(&worth_spinning, cpus > 1);
+}
+
+bool mpp_spin_more(struct mpp_spin *spin)
+{
+	int64_t now;
+
+	if (!mpp_peek(&worth_spinning))
+		return false;
+	for (int i = 0; i < SPIN_PAUSES; i++)
+		mpp_relax();
+	now = mpp_now();
+	if (!spin->started) {
+		spin->started = true;
+		spin->start = spin->last = now;
+		return true;
+	}
+	if (now - spin->start > SPIN_BUDGET || now - spin->last > SPIN_LOST)
+		return false;
+	spin->last = now;
+	return true;
+}
