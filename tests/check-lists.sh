@@ -18,6 +18,6 @@ listed()
 	done
 }
 
-listed include/*.h src/*.[ch] man/*.[0-9] examples/README examples/*.[ch] \
+listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] examples/README examples/*.[ch] \
 	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/*
 exit $status
