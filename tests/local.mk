@@ -72,6 +72,7 @@ script_tests = \
 
 EXTRA_DIST += \
 	$(script_tests) \
+	tests/check-builds.sh \
 	tests/declarations.awk \
 	tests/examples.awk \
 	tests/expected/apply_async_and_forget.txt \
@@ -152,6 +153,14 @@ if HAVE_CHECK
 else
 	@echo "Check was not found: there are no test programs for valgrind"; exit 1
 endif
+
+# ----------------------------------------------------------------------------------------------------- further checks
+
+# Too long, or in need of too much, for make check.
+.PHONY: check-builds
+check-builds:
+	@CC='$(CC)' MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' srcdir='$(srcdir)' \
+	script_tests='$(script_tests)' $(SHELL) $(srcdir)/tests/check-builds.sh
 
 # --------------------------------------------------------------------------------------------------- make installcheck
 
