@@ -1,20 +1,33 @@
 # SPDX-License-Identifier: MIT
 
-# One idea a file. Each is linked with the library, and two with one more.
+# One idea a file. Each is linked with the library, and some with one more. from_python has pairs: a Python program and
+# its port to C. tests/from_python.sh runs both.
 plain_examples = \
-	examples/apply_async_and_forget \
-	examples/bounded_ctrl_c \
-	examples/callbacks \
-	examples/error_callbacks \
-	examples/error_in_initializer \
-	examples/errors_in_imap \
-	examples/errors_in_map \
-	examples/imap_unordered_as_completed \
-	examples/imap_unordered_first \
 	examples/initializer_state \
-	examples/map_and_iterate \
-	examples/map_async_and_forget \
-	examples/portscan
+	examples/portscan \
+	$(python_ports)
+
+python_ports = \
+	examples/from_python/apply_async_and_forget \
+	examples/from_python/bounded_ctrl_c \
+	examples/from_python/callbacks \
+	examples/from_python/common_mistakes \
+	examples/from_python/csv_buffers \
+	examples/from_python/error_callbacks \
+	examples/from_python/error_in_callback \
+	examples/from_python/error_in_initializer \
+	examples/from_python/error_in_map_async \
+	examples/from_python/error_inside_task \
+	examples/from_python/error_outside_task \
+	examples/from_python/error_successful \
+	examples/from_python/errors_in_imap \
+	examples/from_python/errors_in_map \
+	examples/from_python/imap_unordered_as_completed \
+	examples/from_python/imap_unordered_first \
+	examples/from_python/initializer_arguments \
+	examples/from_python/map_and_iterate \
+	examples/from_python/map_async_and_forget \
+	examples/from_python/port_scanner
 
 LDADD = libmppool.la $(LIBM)
 noinst_PROGRAMS += $(plain_examples)
@@ -31,4 +44,24 @@ endif
 examples_pgzip_LDADD = $(LDADD) $(ZLIB_LIBS)
 
 EXTRA_DIST += \
-	examples/README
+	examples/README \
+	examples/from_python/apply_async_and_forget.py \
+	examples/from_python/bounded_ctrl_c.py \
+	examples/from_python/callbacks.py \
+	examples/from_python/common_mistakes.py \
+	examples/from_python/csv_buffers.py \
+	examples/from_python/error_callbacks.py \
+	examples/from_python/error_in_callback.py \
+	examples/from_python/error_in_initializer.py \
+	examples/from_python/error_in_map_async.py \
+	examples/from_python/error_inside_task.py \
+	examples/from_python/error_outside_task.py \
+	examples/from_python/error_successful.py \
+	examples/from_python/errors_in_imap.py \
+	examples/from_python/errors_in_map.py \
+	examples/from_python/imap_unordered_as_completed.py \
+	examples/from_python/imap_unordered_first.py \
+	examples/from_python/initializer_arguments.py \
+	examples/from_python/map_and_iterate.py \
+	examples/from_python/map_async_and_forget.py \
+	examples/from_python/port_scanner.py

@@ -19,5 +19,6 @@ listed()
 }
 
 listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] examples/README examples/*.[ch] \
+	examples/*/* \
 	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/*
 exit $status

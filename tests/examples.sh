@@ -1,154 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Run the example programs and compare what they print.
-#
-# EXAMPLES_DIR: the folder of the built programs. srcdir: the top of the sources. LISTENER: the helper of that name; by
-# default it is looked for in the folder where this runs and in its tests folder.
-# Exit status: 0 passed, 1 failed, 77 nothing could be run.
+# Run the example programs and compare what they print. Those in from_python have a test of their own.
+# shellcheck source=tests/examples-common.sh disable=SC2154
+. "${srcdir:-.}/tests/examples-common.sh"
 
-LC_ALL=C
-export LC_ALL
-unset MPPOOL_WORKERS
-examples=$(cd "${EXAMPLES_DIR:-examples}" && pwd) || exit 1
-expected=$(cd "${srcdir:-.}/tests/expected" && pwd) || exit 1
-for listener in "${LISTENER:-}" "$(pwd)/tests/listener" "$(pwd)/listener"; do
-	[ -x "$listener" ] && break
-done
-
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/examples.XXXXXX") || exit 1
-trap 'chmod -R u+rwx "$tmp"; rm -rf "$tmp"' EXIT
-trap 'exit 1' HUP INT TERM
-cd "$tmp" || exit 1
-
-# A program that hangs is ended, and fails.
-limit=
-command -v timeout >/dev/null && limit='timeout 300'
-
-failures=0
-ran=0
-
-fail()
-{
-	echo "FAIL: $*"
-	failures=$((failures + 1))
-}
-
-skip()
-{
-	echo "SKIP: $*"
-}
-
-# have EXAMPLE: it was built, else its tests are skipped
-have()
-{
-	if [ -x "$examples/$1" ]; then
-		ran=$((ran + 1))
-		echo "examples: $1"
-		return 0
-	fi
-	skip "$1 was not built"
-	return 1
-}
-
-# run STATUS COMMAND...: standard output and standard error go to the files out and err
-run()
-{
-	want=$1
-	shift
-	$limit "$@" >out 2>err
-	got=$?
-	[ $got -eq "$want" ] && return 0
-	fail "exit status $got instead of $want: $*"
-	sed 's/^/    /' err
-	return 1
-}
-
-# complains TEXT: the last run printed nothing but an error with this text in it
-complains()
-{
-	grep -F -e "$1" err >/dev/null || fail "no '$1' on standard error, but: $(cat err)"
-	[ -s out ] && fail "it complained about '$1' and has output all the same"
-}
-
-# same FILE1 FILE2 WHAT
-same()
-{
-	cmp -s "$1" "$2" && return 0
-	fail "$3"
-	diff "$1" "$2" 2>&1 | head -n 20 | sed 's/^/    /'
-	return 1
-}
-
-help_and_usage()
-{
-	run 0 "$examples/$1" --help
-	grep "^Usage: $1 " out >/dev/null || fail "$1 --help does not show the usage"
-	[ -s err ] && fail "$1 --help writes to standard error"
-	run 2 "$examples/$1" --no-such-option
-	complains "Usage: $1 "
-}
-
-# ------------------------------------------------------------------------------------------------------------ patterns
-
-for name in map_and_iterate apply_async_and_forget map_async_and_forget imap_unordered_first callbacks \
-	error_callbacks initializer_state errors_in_map errors_in_imap error_in_initializer; do
-	have $name || continue
-	run 0 "$examples/$name"
-	same "$expected/$name.txt" out "$name: not the expected output"
-	[ -s err ] && fail "$name writes to standard error: $(cat err)"
-	if [ -c /dev/full ]; then
-		$limit "$examples/$name" >/dev/full 2>err && fail "$name does not notice that it cannot write"
-	fi
-done
-
-# The order of the lines is not fixed.
-if have imap_unordered_as_completed; then
-	run 0 "$examples/imap_unordered_as_completed"
-	sort out >sorted
-	sort "$expected/imap_unordered_as_completed.txt" >want
-	same want sorted "imap_unordered_as_completed: not the expected output"
-fi
-
-# ------------------------------------------------------------------------------------------------------ bounded_ctrl_c
-
-# interrupt SIGNAL STATUS: stop an endless run once its queue is full
-interrupt()
-{
-	mkfifo "messages.$1" || exit 1
-	$limit "$examples/bounded_ctrl_c" -n 0 >out 2>"messages.$1" &
-	pid=$!
-	exec 4<"messages.$1"
-	read -r line <&4
-	case $line in
-	'The queue is full'*) ;;
-	*) fail "bounded_ctrl_c -n 0 says '$line'" ;;
-	esac
-	kill -s "$1" $pid
-	wait $pid 2>/dev/null
-	status=$?
-	exec 4<&-
-	[ $status -eq "$2" ] || fail "bounded_ctrl_c: exit status $status instead of $2 after SIG$1"
-	# Four may wait and two run, and nothing that was accepted is missing.
-	sed -n 's/^accepted \([0-9]*\): \([0-9]*\) done, \([0-9]*\) stopped, \([0-9]*\) never started$/\1 \2 \3 \4/p' \
-		out >numbers
-	read -r accepted finished stopped never <numbers || fail "bounded_ctrl_c: no numbers after SIG$1: $(cat out)"
-	[ "$accepted" -eq $((finished + stopped + never)) ] || fail "bounded_ctrl_c: $(cat out)"
-	[ "$accepted" -ge 4 ] || fail "bounded_ctrl_c: the queue was full with $accepted tasks"
-	[ "$stopped" -le 2 ] || fail "bounded_ctrl_c: $stopped tasks ran in 2 workers"
-	[ "$never" -le 4 ] || fail "bounded_ctrl_c: $never tasks waited where 4 may"
-}
-
-if have bounded_ctrl_c; then
-	help_and_usage bounded_ctrl_c
-	run 2 "$examples/bounded_ctrl_c" -q 0
-	run 2 "$examples/bounded_ctrl_c" -p x
-	run 2 "$examples/bounded_ctrl_c" one
-	run 0 "$examples/bounded_ctrl_c" -n 30 -q 2 -p 3
-	echo 'accepted 30: 30 done, 0 stopped, 0 never started' >want
-	same want out "bounded_ctrl_c: not every task was done"
-	interrupt INT 130
-	interrupt TERM 143
+if have initializer_state; then
+	as_expected initializer_state
 fi
 
 # --------------------------------------------------------------------------------------------------------------- pgzip
@@ -399,28 +257,6 @@ fi
 
 # ------------------------------------------------------------------------------------------------------------ portscan
 
-# The helper's ports stay as they are until file descriptor 3 is closed.
-start_listener()
-{
-	mkfifo hold ports || exit 1
-	"$listener" 40 40 20 <hold >ports &
-	listener_pid=$!
-	exec 3>hold
-	cat ports >helper
-	sed -n 's/^open //p' helper | sort -n >open
-	sed -n 's/^closed //p' helper | sort -n >closed
-	sed -n 's/^silent //p' helper | sort -n >silent
-	[ "$(cat open closed | wc -l)" -eq 80 ] || fail "the helper does not listen"
-	sed 's/.*/127.0.0.1:& open/' open >want
-	list=$(cat open closed | tr "\n" , | sed "s/,\$//")
-}
-
-stop_listener()
-{
-	exec 3>&-
-	wait $listener_pid || fail "the helper failed"
-}
-
 # Ports that do not answer, where the system has such. All must be waited for at the same time: one by one it would
 # take 40 seconds. With few files there are fewer workers.
 test_portscan_silence()
@@ -443,7 +279,9 @@ test_portscan_silence()
 
 test_portscan_listeners()
 {
-	start_listener
+	start_listener 40 40 20
+	sed 's/.*/127.0.0.1:& open/' open >want
+	list=$(cat open closed | tr "\n" , | sed "s/,\$//")
 	for workers in 1 3 80 1024; do
 		run 0 "$examples/portscan" -p $workers "$list"
 		same want out "portscan -p $workers: not the ports that are open"
@@ -494,8 +332,4 @@ if have portscan; then
 	test_portscan_options
 fi
 
-# ---------------------------------------------------------------------------------------------------------------- end
-
-[ $ran -eq 0 ] && exit 77
-[ $failures -eq 0 ] || echo "$failures failed"
-[ $failures -eq 0 ]
+finish

@@ -56,7 +56,7 @@ tests_white_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc -Wl,--wrap=p
 
 # ------------------------------------------------------------------------------------------------------------- scripts
 
-# Checks of the sources, the header, the manual and the examples. They need no Check. examples.sh scans the ports that
+# Checks of the sources, the header, the manual and the examples. They need no Check. The examples scan the ports that
 # the program listener opens.
 check_PROGRAMS += tests/listener
 tests_listener_LDADD =
@@ -68,21 +68,31 @@ script_tests = \
 	tests/check-man-code.sh \
 	tests/check-man-lint.sh \
 	tests/check-symbols.sh \
-	tests/examples.sh
+	tests/examples.sh \
+	tests/from_python.sh
 
 EXTRA_DIST += \
 	$(script_tests) \
 	tests/check-builds.sh \
 	tests/declarations.awk \
+	tests/examples-common.sh \
 	tests/examples.awk \
 	tests/expected/apply_async_and_forget.txt \
 	tests/expected/callbacks.txt \
+	tests/expected/common_mistakes.txt \
+	tests/expected/csv_buffers.txt \
 	tests/expected/error_callbacks.txt \
+	tests/expected/error_in_callback.txt \
 	tests/expected/error_in_initializer.txt \
+	tests/expected/error_in_map_async.txt \
+	tests/expected/error_inside_task.txt \
+	tests/expected/error_outside_task.txt \
+	tests/expected/error_successful.txt \
 	tests/expected/errors_in_imap.txt \
 	tests/expected/errors_in_map.txt \
 	tests/expected/imap_unordered_as_completed.txt \
 	tests/expected/imap_unordered_first.txt \
+	tests/expected/initializer_arguments.txt \
 	tests/expected/initializer_state.txt \
 	tests/expected/map_and_iterate.txt \
 	tests/expected/map_async_and_forget.txt \

@@ -75,7 +75,7 @@ int main(void)
 
 	for (size_t i = 0; i < n; i++)
 		if (orders[i].code)
-			printf("order %zu: %s: %s\n", i, mppool_strerrorname(orders[i].code), orders[i].message);
+			printf("order %zu: %s\n", i, orders[i].message);
 		else
 			printf("order %zu: %d pieces in %d parcels\n", i, orders[i].pieces, orders[i].parcels);
 	check(fflush(stdout) || ferror(stdout) ? EIO : 0, "standard output");

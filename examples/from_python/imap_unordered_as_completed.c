@@ -41,7 +41,7 @@ static void check(int code, const char *what)
 
 int main(void)
 {
-	static const uint32_t limits[] = {100000, 10, 30000, 100, 3000, 1000};
+	static const uint32_t limits[] = {20000, 10, 5000, 100, 3000, 1000};
 	const size_t n = sizeof limits / sizeof *limits;
 	mppool *pool;
 	mppool_iter *iter;

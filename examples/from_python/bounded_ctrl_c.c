@@ -2,6 +2,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
+ * bounded_ctrl_c [TASKS [WORKERS [LIMIT]]]         without end if TASKS is 0
+ *
  * With .queue_limit a submit waits while so many calls have not started, so that a producer that is faster than the
  * workers does not fill the memory. The main thread is usually waiting there when Ctrl-C comes. No call of the library
  * returns because of a signal; instead SIGINT and SIGTERM are blocked, and one thread of our own waits for them with
@@ -11,21 +13,13 @@
  * started. In the end the numbers must agree. */
 #define _XOPEN_SOURCE 700
 #include <errno.h>
-#include <getopt.h>
 #include <mppool.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { MAX_NUMBER = 1000000000, EXIT_USAGE = 2 };
-
-struct options {
-	long tasks;                      /* 0: until Ctrl-C */
-	long limit;
-	long workers;
-};
+#include <time.h>
 
 /* The callbacks count here. They run one at a time, and main looks only after join: no lock. */
 struct ends {
@@ -45,23 +39,20 @@ static void check(int code, const char *what)
 
 /* ---------------------------------------------------------------------------------------------- task and callbacks */
 
-/* How many primes there are below the limit, found the slow way; stops when nobody wants to know any more. */
-static int count_primes(int limit)
+/* Sleeps for so many milliseconds, unless it is to stop. */
+static void work(int delay)
 {
-	int primes = 0;
+	const struct timespec millisecond = {.tv_nsec = 1000000};
 
-	for (int n = 2; n < limit; n++) {
-		int divisor = 2;
-
-		while (divisor * divisor <= n && n % divisor)
-			divisor++;
-		primes += divisor * divisor > n;
-		if (mppool_should_stop())
-			return mppool_raise(ECANCELED, "stopped at %d", n);
+	for (int i = 0; i < delay; i++) {
+		nanosleep(&millisecond, NULL);
+		if (mppool_should_stop()) {
+			mppool_raise(ECANCELED, "stopped after %d ms", i);
+			return;
+		}
 	}
-	return primes;
 }
-MPPOOL_FUNC(primes_task, int, count_primes, int);
+MPPOOL_PROC(work_task, work, int);
 
 static void count_done(const void *results, size_t n, void *userdata)
 {
@@ -122,20 +113,12 @@ static void stop_watcher(struct watcher *watcher)
 	check(pthread_join(watcher->thread, NULL), "pthread_join");
 }
 
-/* End as the signal would have ended us, so that a shell or make sees that we were interrupted. */
-static void die_of(int signal_number, const sigset_t *signals)
-{
-	signal(signal_number, SIG_DFL);
-	raise(signal_number);
-	check(pthread_sigmask(SIG_UNBLOCK, signals, NULL), "pthread_sigmask");
-}
-
 /* ---------------------------------------------------------------------------------------------------- the producer */
 
 /* 0, or MPPOOL_ECLOSED if the pool was terminated, before or while we waited for room. */
-static int submit(mppool *pool, int limit, struct ends *ends, unsigned flags)
+static int submit(mppool *pool, int delay, struct ends *ends, unsigned flags)
 {
-	return mppool_apply_async(pool, &primes_task, MPPOOL_ARGS(&limit),
+	return mppool_apply_async(pool, &work_task, MPPOOL_ARGS(&delay),
 	                          MPPOOL_CALL(.callback = count_done, .error_callback = count_error, .userdata = ends,
 	                                      .flags = flags),
 	                          NULL);
@@ -144,40 +127,41 @@ static int submit(mppool *pool, int limit, struct ends *ends, unsigned flags)
 /* Returns how many were accepted. */
 static long submit_all(mppool *pool, long tasks, struct ends *ends)
 {
-	long accepted = 0;
+	long accepted;
 	bool told = false;
 
-	while (tasks == 0 || accepted < tasks) {
-		const int limit = 20000 + (int)(accepted % 7) * 1000;
-		int code = submit(pool, limit, ends, MPPOOL_NOWAIT);
+	for (accepted = 0; tasks == 0 || accepted < tasks; accepted++) {
+		const int delay = rand() % 20;
+		int code = submit(pool, delay, ends, MPPOOL_NOWAIT);
 
 		if (code == MPPOOL_EFULL) {
 			if (!told)
 				fputs("The queue is full: waiting for room. Ctrl-C stops.\n", stderr);
 			told = true;
-			code = submit(pool, limit, ends, 0);
+			code = submit(pool, delay, ends, 0);
 		}
 		if (code == MPPOOL_ECLOSED)
 			break;
 		check(code, "mppool_apply_async");
-		accepted++;
 	}
 	return accepted;
 }
 
-static void run(const struct options *options)
+int main(int argc, char **argv)
 {
+	const long tasks = argc > 1 ? atol(argv[1]) : 40;
 	struct watcher watcher = {.caught = 0};
 	struct ends ends = {0};
 	long accepted;
 
 	block_signals(&watcher.signals);
-	check(mppool_create(MPPOOL_OPTIONS(.workers = (int)options->workers, .queue_limit = (size_t)options->limit),
+	check(mppool_create(MPPOOL_OPTIONS(.workers = argc > 2 ? atoi(argv[2]) : 2,
+	                                   .queue_limit = argc > 3 ? strtoul(argv[3], NULL, 10) : 4),
 	                    &watcher.pool),
 	      "mppool_create");
 	check(pthread_create(&watcher.thread, NULL, watch, &watcher), "pthread_create");
 
-	accepted = submit_all(watcher.pool, options->tasks, &ends);
+	accepted = submit_all(watcher.pool, tasks, &ends);
 	check(mppool_close(watcher.pool), "mppool_close");
 	check(mppool_join(watcher.pool, MPPOOL_FOREVER), "mppool_join");
 	stop_watcher(&watcher);
@@ -186,57 +170,13 @@ static void run(const struct options *options)
 	printf("accepted %ld: %ld done, %ld stopped, %ld never started\n", accepted, ends.done, ends.stopped,
 	       ends.never_started);
 	check(fflush(stdout) || ferror(stdout) ? EIO : 0, "standard output");
-	if (ends.failed || ends.done + ends.stopped + ends.never_started != accepted) {
-		fputs("The numbers do not agree.\n", stderr);
-		exit(EXIT_FAILURE);
+	check(ends.failed || ends.done + ends.stopped + ends.never_started != accepted ? EIO : 0, "the numbers");
+
+	/* End as the signal would have ended us, so that a shell or make sees that we were interrupted. */
+	if (watcher.caught) {
+		signal(watcher.caught, SIG_DFL);
+		raise(watcher.caught);
+		check(pthread_sigmask(SIG_UNBLOCK, &watcher.signals, NULL), "pthread_sigmask");
 	}
-	if (watcher.caught)
-		die_of(watcher.caught, &watcher.signals);
-}
-
-static void usage(FILE *to)
-{
-	fputs("Usage: bounded_ctrl_c [OPTION]...\n"
-	      "Run tasks through a pool whose queue is bounded. Ctrl-C stops it cleanly.\n"
-	      "\n"
-	      "  -n TASKS     how many; 0 goes on until Ctrl-C; the default is 40\n"
-	      "  -p WORKERS   worker threads; the default is 2\n"
-	      "  -q LIMIT     most tasks that wait; the default is 4\n"
-	      "  -h, --help   show this help\n",
-	      to);
-}
-
-static long parse_number(int option, const char *text, long min)
-{
-	char *end;
-	const long value = strtol(text, &end, 10);
-
-	if (end == text || *end || value < min || value > MAX_NUMBER) {
-		fprintf(stderr, "bounded_ctrl_c: -%c takes a number from %ld to %d\n", option, min, MAX_NUMBER);
-		exit(EXIT_USAGE);
-	}
-	return value;
-}
-
-int main(int argc, char **argv)
-{
-	static const struct option long_options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	struct options options = {.tasks = 40, .limit = 4, .workers = 2};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "hn:p:q:", long_options, NULL)) != -1) {
-		switch (option) {
-		case 'n': options.tasks = parse_number('n', optarg, 0); break;
-		case 'p': options.workers = parse_number('p', optarg, 1); break;
-		case 'q': options.limit = parse_number('q', optarg, 1); break;
-		case 'h': usage(stdout); return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
-		default: usage(stderr); return EXIT_USAGE;
-		}
-	}
-	if (optind < argc) {
-		usage(stderr);
-		return EXIT_USAGE;
-	}
-	run(&options);
 	return EXIT_SUCCESS;
 }

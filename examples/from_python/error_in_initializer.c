@@ -45,19 +45,21 @@ static void check(int code, const char *what)
 static void try_workers(int workers, struct licences *licences)
 {
 	mppool *pool;
-	const int code = mppool_create(MPPOOL_OPTIONS(.workers = workers, .initializer = take_licence,
-	                                              .finalizer = return_licence, .initarg = licences),
-	                               &pool);
+	int code;
 
+	printf("%d workers, %d licences:\n", workers, atomic_load(&licences->left));
+	code = mppool_create(MPPOOL_OPTIONS(.workers = workers, .initializer = take_licence,
+	                                    .finalizer = return_licence, .initarg = licences),
+	                     &pool);
 	if (code == MPPOOL_EBROKEN) {
 		const struct mppool_error *error = mppool_last_error();
-		printf("%d workers: %s: %s\n", workers, mppool_strerrorname(error->code), error->message);
+
+		printf("  no pool: %s: %s\n", mppool_strerrorname(error->code), error->message);
 	} else {
 		check(code, "mppool_create");
-		printf("%d workers: ready\n", workers);
+		printf("  a pool\n");
 		check(mppool_destroy(pool), "mppool_destroy");
 	}
-	printf("licences left: %d\n", atomic_load(&licences->left));
 }
 
 int main(void)
