@@ -45,3 +45,21 @@ dist_man_MANS = \
 	man/mppool_version.3 \
 	man/mppool_worker_index.3 \
 	man/mppool_worker_state.3
+
+EXTRA_DIST += man/html.awk man/html.sh man/mppool.css
+
+# make html: the manual for a browser, in the folder html of the build. make install-html installs it.
+make_html = MANDOC='$(MANDOC)' AWK='$(AWK)' srcdir='$(srcdir)' PACKAGE_VERSION='$(PACKAGE_VERSION)' \
+	$(SHELL) $(srcdir)/man/html.sh
+
+html-local: html/index.html
+html/index.html: $(dist_man_MANS) man/html.awk man/html.sh man/mppool.css
+	@test -n '$(MANDOC)' || { echo "make html needs mandoc, which was not found by configure"; exit 1; }
+	$(AM_V_GEN)rm -rf html && $(make_html) html
+
+install-html-local: html/index.html
+	$(MKDIR_P) '$(DESTDIR)$(htmldir)'
+	$(INSTALL_DATA) html/* '$(DESTDIR)$(htmldir)'
+
+clean-local:
+	rm -rf html

@@ -18,7 +18,7 @@ listed()
 	done
 }
 
-listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] examples/README examples/*.[ch] \
+listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] man/html.* man/*.css examples/README examples/*.[ch] \
 	examples/*/* \
 	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/*
 exit $status

@@ -63,6 +63,7 @@ tests_listener_LDADD =
 
 script_tests = \
 	tests/check-header.sh \
+	tests/check-html.sh \
 	tests/check-layers.sh \
 	tests/check-lists.sh \
 	tests/check-man-code.sh \

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+#
+# Mends what mandoc made of one page: links to stubs go to the page that they stand for, links to other manuals are none
+# here, and the name of a function leads to its page. The first file is the list of pages that html.sh makes.
+
+# The file with the manual of a function, unless it is this one; "" if there is none.
+function elsewhere(name)
+{
+	name = name ".3"
+	return name in file && file[name] != page ".html" ? file[name] : ""
+}
+
+# Replaces each link of the line by what is true here. Neither a link nor a name is ever broken over lines.
+function links(line,    done, link, target, text)
+{
+	done = ""
+	while (match(line, /<a class="Xr" href="[^"]*">[^<]*<\/a>/)) {
+		link = substr(line, RSTART, RLENGTH)
+		done = done substr(line, 1, RSTART - 1)
+		line = substr(line, RSTART + RLENGTH)
+		target = text = link
+		sub(/^<a class="Xr" href="/, "", target)
+		sub(/\.html">.*/, "", target)
+		sub(/^[^>]*>/, "", text)
+		sub(/<.*/, "", text)
+		if (target in file)
+			done = done "<a class=\"Xr\" href=\"" file[target] "\">" text "</a>"
+		else
+			done = done "<span class=\"Xr\">" text "</span>"
+	}
+	return done line
+}
+
+function functions(line,    done, before, code, name, target)
+{
+	# A definition's own link, of a function that is defined elsewhere.
+	done = ""
+	while (match(line, /<a class="permalink" href="#[^"]*"><code class="Fn" id="[^"]*">[a-z_0-9]*<\/code><\/a>/)) {
+		code = substr(line, RSTART, RLENGTH)
+		done = done substr(line, 1, RSTART - 1)
+		line = substr(line, RSTART + RLENGTH)
+		name = code
+		sub(/<\/code>.*/, "", name)
+		sub(/.*>/, "", name)
+		if (elsewhere(name) != "")
+			code = "<code class=\"Fn\">" name "</code>"
+		done = done code
+	}
+	line = done line
+	done = ""
+	while (match(line, /<code class="Fn">[a-z_0-9]*<\/code>/)) {
+		code = name = substr(line, RSTART, RLENGTH)
+		before = substr(line, 1, RSTART - 1)
+		line = substr(line, RSTART + RLENGTH)
+		sub(/<\/code>/, "", name)
+		sub(/.*>/, "", name)
+		target = elsewhere(name)
+		if (target != "" && before !~ /<a [^>]*>$/)
+			code = "<a class=\"Xr\" href=\"" target "\">" code "</a>"
+		done = done before code
+	}
+	return done line
+}
+
+FNR == NR { file[$1] = $2; next }
+/^<html>$/ { print "<html lang=\"en\">"; next }
+/^<body>$/ { print; print "<p class=\"nav\"><a href=\"index.html\">mppool: all pages</a></p>"; next }
+{ print functions(links($0)) }
