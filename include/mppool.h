@@ -194,6 +194,7 @@ struct mppool_call_options {
 int mppool_create(const struct mppool_options *options, mppool **ret_pool);      /* NULL: all defaults */
 int mppool_close(mppool *pool);                  /* no new work from outside; idempotent; does not wait */
 int mppool_terminate(mppool *pool);              /* what has not started never will; does not wait */
+int mppool_wait_idle(mppool *pool, double timeout);      /* until nothing waits or runs; the pool stays open */
 int mppool_join(mppool *pool, double timeout);   /* until all threads of the pool are gone */
 int mppool_destroy(mppool *pool);                /* terminates if need be, joins, frees; NULL: nothing */
 int mppool_state(const mppool *pool);            /* MPPOOL_RUN ... MPPOOL_BROKEN */

@@ -43,6 +43,7 @@ dist_man_MANS = \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \
 	man/mppool_version.3 \
+	man/mppool_wait_idle.3 \
 	man/mppool_worker_index.3 \
 	man/mppool_worker_state.3
 

@@ -21,6 +21,47 @@ static bool quiescent_locked(const mppool *pool)
 	return pool->registered == 0 && mpp_peek(&pool->nidle) == pool->nalive && nothing_waits_locked(pool);
 }
 
+/* All that live are streams whose drawing waits for a consumer? */
+static bool all_paused_locked(const mppool *pool)
+{
+	size_t paused = 0;
+
+	for (struct mpp_multi *m = pool->live; m; m = m->next_live)
+		paused += m->job.kind == MPP_STREAM &&
+		          mpp_load_seq(&mpp_stream_of(m)->drawing) == MPP_DRAW_IDLE;
+	return paused == pool->registered;
+}
+
+/* Nothing waits or runs. Looking twice at the streams: a generator may take from one that was seen to pause before its
+ * own is, and what that sets going needs this lock before it can pause again. */
+static bool idle_locked(const mppool *pool)
+{
+	if (mpp_peek(&pool->state) > MPPOOL_CLOSED)
+		return pool->nalive == 0 && pool->registered == 0 && !pool->stopping;
+	if (pool->finished)
+		return true;
+	return mpp_peek(&pool->nidle) == pool->nalive && nothing_waits_locked(pool) && all_paused_locked(pool) &&
+	       all_paused_locked(pool);
+}
+
+static void tell_idle_locked(mppool *pool)
+{
+	if (mpp_peek(&pool->idle_waiters) == 0 || !idle_locked(pool))
+		return;
+	mpp_add(&pool->idle_word, 1);
+	mpp_wake_all(&pool->idle_word);
+}
+
+/* The drawing was stored, then the look at who waits; the waiter does it the other way round. */
+void mpp_pool_stream_paused(mppool *pool)
+{
+	if (mpp_likely(mpp_load_seq(&pool->idle_waiters) == 0))
+		return;
+	mpp_lock(&pool->lock);
+	tell_idle_locked(pool);
+	mpp_unlock(&pool->lock);
+}
+
 static void release_workers_locked(mppool *pool)
 {
 	struct mpp_worker *w;
@@ -38,6 +79,7 @@ void mpp_pool_advance_locked(mppool *pool)
 {
 	int state = mpp_peek(&pool->state);
 
+	tell_idle_locked(pool);
 	if (state == MPPOOL_RUN)
 		return;
 	if (!pool->finished && (state > MPPOOL_CLOSED || quiescent_locked(pool)))
@@ -242,6 +284,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 		return;
 	}
 	pool->broken = why;
+	pool->stopping = true;
 	mpp_store_seq(&pool->state, state);      /* before the deques are emptied: push_own looks at it afterwards */
 	mpp_poke(&pool->urgent, INT_MAX);
 	sweep = ++pool->sweep;
@@ -253,6 +296,10 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	close_open_streams(pool);
 	discard_queued(pool, code);
 	discard_deques(pool, code);
+	mpp_lock(&pool->lock);
+	pool->stopping = false;
+	tell_idle_locked(pool);
+	mpp_unlock(&pool->lock);
 }
 
 /* ---------------------------------------------------------------------------------------------------- public calls */
@@ -295,6 +342,39 @@ MPP_PUBLIC int mppool_terminate(mppool *pool)
 MPP_PUBLIC int mppool_state(const mppool *pool)
 {
 	return pool ? mpp_load(&pool->state) : MPPOOL_TERMINATED;
+}
+
+/* Predicate: the pool is idle, or was since this call began. idle_word changes with every moment at which somebody saw
+ * that, under the lock, as long as anyone waits. */
+static int await_idle(mppool *pool, int64_t deadline)
+{
+	bool timed_out = false, idle;
+	uint32_t word;
+
+	mpp_lock(&pool->lock);
+	mpp_add(&pool->idle_waiters, 1);         /* before the look at the streams: mpp_pool_stream_paused */
+	word = mpp_peek(&pool->idle_word);
+	while (!(idle = mpp_peek(&pool->idle_word) != word || idle_locked(pool)) && !timed_out && deadline != 0) {
+		mpp_unlock(&pool->lock);
+		timed_out = mpp_park(&pool->idle_word, word, deadline) == ETIMEDOUT;
+		mpp_lock(&pool->lock);
+	}
+	mpp_sub(&pool->idle_waiters, 1);
+	mpp_unlock(&pool->lock);
+	return idle ? 0 : ETIMEDOUT;
+}
+
+MPP_PUBLIC int mppool_wait_idle(mppool *pool, double timeout)
+{
+	int64_t deadline;
+
+	if (!pool || mpp_deadline(timeout, &deadline) != 0)
+		return EINVAL;
+	if (mpp_pool_is_foreign(pool))
+		return MPPOOL_EFORKED;
+	if (mpp_frame_in_pool(pool))
+		return EDEADLK;
+	return await_idle(pool, deadline);
 }
 
 static void join_threads(mppool *pool)

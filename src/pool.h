@@ -108,6 +108,7 @@ struct mppool {
 	bool due_stop;
 	size_t nthreads;                 /* of all kinds, until their last look at the pool */
 	int joining;                     /* 0, 1 somebody is at it, 2 done */
+	bool stopping;                   /* mpp_pool_stop is still ending what never started */
 	size_t nstarting;                /* workers whose first initializer has not returned */
 	struct mpp_failure *broken;      /* why, once BROKEN; constant then */
 	pthread_t result_handler, result_before;
@@ -119,6 +120,8 @@ struct mppool {
 	_Atomic uint32_t due_word;       /* 0: the result handler sleeps, or is about to */
 	_Atomic uint32_t gone_word;      /* nthreads is 0; joining is 2 */
 	_Atomic uint32_t start_word;     /* nstarting is 0 */
+	_Atomic uint32_t idle_word;      /* with idle_waiters, the pool was idle for a moment */
+	_Atomic uint32_t idle_waiters;   /* the lock writes; mpp_pool_stream_paused reads */
 };
 
 /* Under the lock: go on with the shutdown as far as can be. */

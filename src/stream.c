@@ -457,6 +457,8 @@ static size_t next_portion(struct mpp_stream *s, int *ret_code)
 		if (mpp_job_halted(&m->job) || room_enough(s)) {         /* S1 */
 			mpp_poke(&s->drawing, MPP_DRAW_DRAWING);
 			again = true;
+		} else {
+			mpp_pool_stream_paused(m->job.pool);
 		}
 		mpp_unlock(&m->lock);
 		if (!again)

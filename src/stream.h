@@ -116,6 +116,8 @@ int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, s
 /* Has a consumer been told of the end? Visitors may still be about to report it. */
 bool mpp_stream_told(struct mpp_stream *s);
 
-void mpp_pool_draw(struct mpp_stream *s);        /* layer 4: to a task handler. The job's lock is held */
+/* What layers 3 and 4 do for streams. The job's lock is held. */
+void mpp_pool_draw(struct mpp_stream *s);        /* to a task handler */
+void mpp_pool_stream_paused(mppool *pool);       /* its drawing has become MPP_DRAW_IDLE */
 
 #endif

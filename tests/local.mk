@@ -10,6 +10,7 @@ black_tests = \
 	tests/test_cpython \
 	tests/test_errors \
 	tests/test_functions \
+	tests/test_idle \
 	tests/test_lifecycle \
 	tests/test_nested \
 	tests/test_semantics \
@@ -38,6 +39,7 @@ tests_test_cancel_LDADD = $(black_libs)
 tests_test_cpython_LDADD = $(black_libs)
 tests_test_errors_LDADD = $(black_libs)
 tests_test_functions_LDADD = $(black_libs)
+tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
