@@ -21,10 +21,12 @@
 #define MPP_PUBLIC __attribute__((visibility("default")))
 #define mpp_likely(x) __builtin_expect(!!(x), 1)
 #define mpp_unlikely(x) __builtin_expect(!!(x), 0)
+#define mpp_prefetch(p) __builtin_prefetch(p, 1) /* to be written soon */
 #else
 #define MPP_PUBLIC
 #define mpp_likely(x) (x)
 #define mpp_unlikely(x) (x)
+#define mpp_prefetch(p) ((void)(p))
 #endif
 
 #define MPP_LINE 64                             /* bytes that two CPUs fight over as one */

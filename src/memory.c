@@ -1,10 +1,13 @@
 /* layer 0: the store of small blocks.
  *
- * DESIGN. There is a class of blocks for every multiple of a cache line up to MPP_BLOCK_MAX. Blocks are cut from slabs
- * of 64 KiB. Each thread caches free blocks in a list of its own, which nobody else touches: the usual allocation is a
- * pop, the usual free a push. A thread whose list is empty takes a batch from the slabs under the class's lock, one
- * whose list is too long gives a batch back. A slab whose blocks are all back is returned to the system, except for a
- * few, so that a burst does not hold memory for ever and a steady load does not pay for the system's page faults.
+ * DESIGN. There is a class of blocks for every multiple of a cache line up to MPP_BLOCK_MAX. Blocks travel between
+ * threads by the magazine (Bonwick and Adams 2001): an array of pointers to free blocks, so that a block that one thread
+ * frees and another allocates is not itself touched on the way; its cache line moves once, when it is written. Each
+ * thread has two magazines of its own per class, one that it allocates from and frees to and one that is full or empty:
+ * the usual allocation and the usual free touch nothing that another thread writes. Full magazines are exchanged at the
+ * class's depot, under its lock. What a depot has too many of goes back to the slabs of 64 KiB that blocks are cut from,
+ * and a slab whose blocks are all back to the system, except for a few: so a burst does not hold memory for ever and a
+ * steady load does not pay for the system's page faults.
  *
  * Where a checker of memory watches, and in debug builds, every block is a malloc of its own, so that it can see a use
  * after free. */
@@ -77,8 +80,9 @@ void mpp_block_free(void *block, size_t size)
 
 #define CLASSES (MPP_BLOCK_MAX / MPP_LINE)
 #define SLAB_BYTES ((size_t)64 << 10)    /* also a slab's alignment: a block finds its slab by its address */
-#define BATCH 64                         /* blocks that move between a thread and the slabs at once */
 #define SPARE_SLABS 16                   /* empty slabs that a class keeps: 1 MiB */
+#define ROUNDS 62                        /* blocks to a magazine, which is then 512 bytes */
+#define DEPOT_BYTES ((size_t)1 << 20)    /* of blocks in a class's full magazines */
 
 struct block {
 	struct block *next;
@@ -91,20 +95,28 @@ struct slab {                    /* all fields under the lock of its class */
 	size_t ncut;
 };
 
+struct magazine {
+	struct magazine *next;           /* in the depot */
+	size_t count;
+	void *round[ROUNDS];
+};
+
 static struct store {
 	struct mpp_lock lock;
 	struct slab *slabs;              /* slabs with free blocks */
 	size_t nempty;                   /* of these, with no block in use */
+	struct magazine *full, *empty;   /* the depot */
+	size_t nfull;
 } stores[CLASSES] = {
-	{MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0}, {MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0},
-	{MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0}, {MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0},
-	{MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0}, {MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0},
-	{MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0}, {MPP_LOCK_INIT(MPP_RANK_MEMORY), NULL, 0},
+	{.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)}, {.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)},
+	{.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)}, {.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)},
+	{.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)}, {.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)},
+	{.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)}, {.lock = MPP_LOCK_INIT(MPP_RANK_MEMORY)},
 };
 
+/* Both are there or neither is. `other` is full or empty, but for a thread's first. */
 static _Thread_local struct cache {
-	struct block *free;
-	size_t count;
+	struct magazine *loaded, *other;
 } caches[CLASSES];
 
 static void flush_caches(void);
@@ -151,63 +163,19 @@ static struct slab *slab_new(size_t class)
 	return s;
 }
 
-static struct block *slab_take_locked(struct slab *s, size_t class)
+static void *slab_take_locked(struct slab *s, size_t class)
 {
 	struct block *b = s->free;
 
-	if (b)
-		s->free = b->next;
-	else
-		b = (struct block *)(void *)((char *)s + mpp_round_up(sizeof *s, MPP_LINE) +
-		                             s->ncut++ * (class + 1) * MPP_LINE);
 	s->nfree--;
+	if (!b)
+		return (char *)s + mpp_round_up(sizeof *s, MPP_LINE) + s->ncut++ * (class + 1) * MPP_LINE;
+	s->free = b->next;
 	return b;
 }
 
-static void refill_locked(struct store *c, struct cache *mine, size_t class)
-{
-	struct slab *s;
-
-	while (mine->count < BATCH && (s = c->slabs) != NULL) {
-		if (s->nfree == blocks_in_slab(class))
-			c->nempty--;
-		while (mine->count < BATCH && s->nfree > 0) {
-			struct block *b = slab_take_locked(s, class);
-
-			b->next = mine->free;
-			mine->free = b;
-			mine->count++;
-		}
-		if (s->nfree == 0)
-			slab_unlink(c, s);
-	}
-}
-
-static bool refill(size_t class)
-{
-	struct store *c = &stores[class];
-	struct cache *mine = &caches[class];
-	struct slab *fresh;
-
-	mpp_at_thread_exit(&exit_hook);
-	mpp_lock(&c->lock);
-	refill_locked(c, mine, class);
-	mpp_unlock(&c->lock);
-	if (mine->count > 0)
-		return true;
-	fresh = slab_new(class);
-	if (!fresh)
-		return false;
-	mpp_lock(&c->lock);
-	slab_link(c, fresh);
-	c->nempty++;
-	refill_locked(c, mine, class);
-	mpp_unlock(&c->lock);
-	return mine->count > 0 || refill(class);
-}
-
 /* Returns the slab if it is to go back to the system. */
-static struct slab *give_back_locked(struct store *c, size_t class, struct block *b)
+static struct slab *slab_give_locked(struct store *c, size_t class, struct block *b)
 {
 	struct slab *s = (struct slab *)((uintptr_t)b & ~(uintptr_t)(SLAB_BYTES - 1));
 
@@ -225,19 +193,36 @@ static struct slab *give_back_locked(struct store *c, size_t class, struct block
 	return s;
 }
 
-static void flush(size_t class, size_t keep)
+/* ------------------------------------------------------------------------------------------------------- magazines */
+
+static size_t most_full(size_t class)
 {
-	struct store *c = &stores[class];
-	struct cache *mine = &caches[class];
+	return DEPOT_BYTES / (ROUNDS * (class + 1) * MPP_LINE);
+}
+
+/* Fresh rounds from the slabs that are there. */
+static void load_locked(struct store *c, size_t class, struct magazine *m)
+{
+	struct slab *s;
+
+	while (m->count < ROUNDS && (s = c->slabs) != NULL) {
+		if (s->nfree == blocks_in_slab(class))
+			c->nempty--;
+		while (m->count < ROUNDS && s->nfree > 0)
+			m->round[m->count++] = slab_take_locked(s, class);
+		if (s->nfree == 0)
+			slab_unlink(c, s);
+	}
+}
+
+/* Gives all rounds back to the slabs. */
+static void unload(struct store *c, size_t class, struct magazine *m)
+{
 	struct slab *gone = NULL, *s;
 
 	mpp_lock(&c->lock);
-	while (mine->count > keep) {
-		struct block *b = mine->free;
-
-		mine->free = b->next;
-		mine->count--;
-		s = give_back_locked(c, class, b);
+	while (m->count > 0) {
+		s = slab_give_locked(c, class, m->round[--m->count]);
 		if (s) {
 			s->next = gone;
 			gone = s;
@@ -252,45 +237,165 @@ static void flush(size_t class, size_t keep)
 
 static void flush_caches(void)
 {
-	for (size_t class = 0; class < CLASSES; class++)
-		if (caches[class].count > 0)
-			flush(class, 0);
+	for (size_t class = 0; class < CLASSES; class++) {
+		struct cache *mine = &caches[class];
+
+		if (!mine->loaded)
+			continue;
+		unload(&stores[class], class, mine->loaded);
+		unload(&stores[class], class, mine->other);
+		free(mine->loaded);
+		free(mine->other);
+		mine->loaded = mine->other = NULL;
+	}
 }
+
+/* This thread's magazines, made when they are first needed. False: no memory for them. */
+static bool equip(struct cache *mine)
+{
+	if (mpp_likely(mine->loaded != NULL))
+		return true;
+	mine->loaded = mpp_zalloc(sizeof *mine->loaded);
+	mine->other = mpp_zalloc(sizeof *mine->other);
+	if (mine->loaded && mine->other) {
+		mpp_at_thread_exit(&exit_hook);
+		return true;
+	}
+	free(mine->loaded);
+	free(mine->other);
+	mine->loaded = mine->other = NULL;
+	return false;
+}
+
+static void swap_magazines(struct cache *mine)
+{
+	struct magazine *m = mine->loaded;
+
+	mine->loaded = mine->other;
+	mine->other = m;
+}
+
+/* A full magazine for the empty one, or rounds from the slabs. */
+static void reload_locked(struct store *c, size_t class, struct cache *mine)
+{
+	struct magazine *m = c->full;
+
+	if (!m) {
+		load_locked(c, class, mine->loaded);
+		return;
+	}
+	c->full = m->next;
+	c->nfull--;
+	mine->loaded->next = c->empty;
+	c->empty = mine->loaded;
+	mine->loaded = m;
+}
+
+/* Both magazines are empty. */
+static bool reload(size_t class, struct cache *mine)
+{
+	struct store *c = &stores[class];
+	struct slab *fresh;
+
+	mpp_lock(&c->lock);
+	reload_locked(c, class, mine);
+	mpp_unlock(&c->lock);
+	while (mine->loaded->count == 0) {
+		fresh = slab_new(class);
+		if (!fresh)
+			return false;
+		mpp_lock(&c->lock);
+		slab_link(c, fresh);
+		c->nempty++;
+		reload_locked(c, class, mine);
+		mpp_unlock(&c->lock);
+	}
+	return true;
+}
+
+/* Both magazines are full: one goes to the depot, for an empty one; or its rounds to the slabs. */
+static void empty_one(size_t class, struct cache *mine)
+{
+	struct store *c = &stores[class];
+	struct magazine *m = NULL;
+
+	mpp_lock(&c->lock);
+	if (c->nfull < most_full(class)) {
+		m = c->empty;
+		if (m)
+			c->empty = m->next;
+	}
+	mpp_unlock(&c->lock);
+	if (!m && c->nfull < most_full(class))
+		m = mpp_zalloc(sizeof *m);
+	if (!m) {
+		unload(c, class, mine->loaded);
+		return;
+	}
+	mpp_lock(&c->lock);
+	mine->loaded->next = c->full;
+	c->full = mine->loaded;
+	c->nfull++;
+	mpp_unlock(&c->lock);
+	mine->loaded = m;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- blocks */
 
 void *mpp_block_alloc(size_t size)
 {
 	struct cache *mine;
-	struct block *b;
+	struct magazine *m;
+	void *b;
 
 	if (mpp_unlikely(size > MPP_BLOCK_MAX))
 		return mpp_alloc(size);
 	mine = &caches[class_of(size)];
-	if (mpp_unlikely(mine->free == NULL) && !refill(class_of(size)))
-		return NULL;
-	b = mine->free;
-	mine->free = b->next;
-	mine->count--;
+	m = mine->loaded;
+	if (mpp_unlikely(!m || m->count == 0)) {
+		if (!equip(mine))
+			return NULL;
+		swap_magazines(mine);
+		if (mine->loaded->count == 0 && !reload(class_of(size), mine))
+			return NULL;
+		m = mine->loaded;
+	}
+	b = m->round[--m->count];
+	if (m->count > 1)
+		mpp_prefetch(m->round[m->count - 2]);    /* for the allocation after the next: it may be in another cache */
 	return b;
+}
+
+/* No memory for magazines: straight to the slab. */
+static void free_alone(size_t class, void *block)
+{
+	struct magazine m = {NULL, 1, {block}};
+
+	unload(&stores[class], class, &m);
 }
 
 void mpp_block_free(void *block, size_t size)
 {
 	struct cache *mine;
-	struct block *b = block;
+	struct magazine *m;
 
 	if (mpp_unlikely(size > MPP_BLOCK_MAX)) {
 		free(block);
 		return;
 	}
 	mine = &caches[class_of(size)];
-	b->next = mine->free;
-	mine->free = b;
-	if (mpp_unlikely(++mine->count > 2 * BATCH)) {
-		mpp_at_thread_exit(&exit_hook);
-		flush(class_of(size), BATCH);
-	} else if (mpp_unlikely(mine->count == 1)) {
-		mpp_at_thread_exit(&exit_hook);
+	m = mine->loaded;
+	if (mpp_unlikely(!m || m->count == ROUNDS)) {
+		if (!equip(mine)) {
+			free_alone(class_of(size), block);
+			return;
+		}
+		swap_magazines(mine);
+		if (mine->loaded->count == ROUNDS)
+			empty_one(class_of(size), mine);
+		m = mine->loaded;
 	}
+	m->round[m->count++] = block;
 }
 
 /* Plain locks, not ranked ones: all of them at once, always in the same order. */
