@@ -362,7 +362,7 @@ static void drop_untaken(struct mpp_job *job, enum mpp_outcome outcome, bool end
 
 void mpp_job_taken(struct mpp_job *job)
 {
-	if (!(mpp_or(&job->state, MPP_TAKEN) & MPP_TAKEN) && keeps_droppable(job, mpp_job_outcome(job)))
+	if (keeps_droppable(job, mpp_job_outcome(job)) && !(mpp_or(&job->state, MPP_TAKEN) & MPP_TAKEN))
 		release(job, true);
 }
 
@@ -413,8 +413,8 @@ void mpp_job_detach(struct mpp_job *job)
 		if (mpp_cas(&job->state, &state, state | MPP_DETACHED))
 			return;
 	drop_untaken(job, mpp_job_outcome(job), true);
-	if (!(mpp_or(&job->state, MPP_DETACHED) & MPP_QUEUED))
-		free_memory(job);
+	if (!(state & MPP_QUEUED) || !(mpp_or(&job->state, MPP_DETACHED) & MPP_QUEUED))
+		free_memory(job);        /* ended, and nobody else has a reference: there is nobody to tell */
 }
 
 void mpp_job_dequeue(struct mpp_job *job)
