@@ -3,6 +3,8 @@
 
 #include "memory.h"
 
+#define AHEAD 3          /* what is stolen that much later is fetched now: who takes the oldest often takes many */
+
 struct mpp_deque_array {
 	struct mpp_deque_array *older;   /* a thief may still read it */
 	int64_t size;                    /* a power of two */
@@ -56,13 +58,19 @@ int mpp_deque_reserve(struct mpp_deque *deque, int64_t pushes)
 	return 0;
 }
 
-void mpp_deque_push(struct mpp_deque *deque, void *entry)
+void mpp_deque_push_many(struct mpp_deque *deque, void *const entries[], size_t n)
 {
 	int64_t bottom = mpp_peek(&deque->bottom);
 	struct mpp_deque_array *a = mpp_peek(&deque->array);
 
-	mpp_poke(&a->slot[bottom & (a->size - 1)], entry);
-	mpp_store_seq(&deque->bottom, bottom + 1);       /* publishes the slot to mpp_deque_steal */
+	for (size_t i = 0; i < n; i++)
+		mpp_poke(&a->slot[(bottom + (int64_t)i) & (a->size - 1)], entries[i]);
+	mpp_store_seq(&deque->bottom, bottom + (int64_t)n);      /* publishes the slots to mpp_deque_steal */
+}
+
+void mpp_deque_push(struct mpp_deque *deque, void *entry)
+{
+	mpp_deque_push_many(deque, &entry, 1);
 }
 
 void *mpp_deque_pop(struct mpp_deque *deque)
@@ -97,8 +105,11 @@ void *mpp_deque_steal(struct mpp_deque *deque)
 			return NULL;
 		a = mpp_load(&deque->array);
 		entry = mpp_peek(&a->slot[top & (a->size - 1)]);
-		if (mpp_cas(&deque->top, &top, top + 1))         /* lost: somebody else made progress */
-			return entry;
+		if (!mpp_cas(&deque->top, &top, top + 1))        /* somebody else made progress */
+			continue;
+		if (top + AHEAD < bottom)
+			mpp_prefetch(mpp_peek(&a->slot[(top + AHEAD) & (a->size - 1)]));
+		return entry;
 	}
 }
 

@@ -29,6 +29,7 @@ void mpp_deque_fini(struct mpp_deque *deque);
 int mpp_deque_reserve(struct mpp_deque *deque, int64_t pushes);
 
 void mpp_deque_push(struct mpp_deque *deque, void *entry);       /* the owner; reserved before */
+void mpp_deque_push_many(struct mpp_deque *deque, void *const entries[], size_t n);       /* the oldest first */
 void *mpp_deque_pop(struct mpp_deque *deque);                    /* the owner; the newest, or NULL */
 void *mpp_deque_steal(struct mpp_deque *deque);                  /* anybody; the oldest, or NULL only if it was empty */
 bool mpp_deque_is_empty(struct mpp_deque *deque);                /* ordered against a push that is followed by a look */

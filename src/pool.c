@@ -217,7 +217,7 @@ static void lift(struct mpp_multi *m, int code)
 static struct mpp_job *pop_any_locked(mppool *pool)
 {
 	for (int p = MPP_PRIORITIES - 1; p >= 0; p--) {
-		struct mpp_job *job = mpp_queue_pop(&pool->queue[p]);
+		struct mpp_job *job = mpp_pool_pop_locked(pool, p);
 
 		if (job)
 			return job;

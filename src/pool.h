@@ -14,6 +14,11 @@
  *       stopped to count as a searcher. A searcher that found something wakes the next if there is more.
  *   P4  So: if there is work that nobody has claimed and a worker sleeps, then a worker searches, or somebody who is in
  *       the library, and not in a user function, is about to wake one.
+ *   P6  While calls are so short that one worker keeps up with their submitters, company costs more than the calls: a
+ *       wake-up is worth hundreds of them, and the workers would take the submitters' CPUs. Such a pool is *brisk*. Then
+ *       nobody is woken for a call in the queue as long as the queue is short, some worker is awake, and one *stands by*:
+ *       an idle worker that sleeps for a moment at a time, and takes part again as soon as a moment passes in which no
+ *       call was taken. A pool without work has none that stands by.
  *
  * Calls start in the order in which they were submitted, although a worker takes several short ones at once:
  *   P5  A worker takes calls from the queue only while every other worker's inbox is empty, which it sees under the lock
@@ -52,6 +57,7 @@ struct mpp_worker {
 	int index;
 	void *state;                                     /* the initializer's */
 	size_t batch;                                    /* calls to take at once */
+	size_t took;                                     /* calls that it took the last time */
 	size_t stream_batch;                             /* chunks of a stream to take at once */
 	size_t chunks_left;                              /* until it retires */
 	unsigned turns;
@@ -77,21 +83,27 @@ struct mppool {
 	unsigned char generation;        /* of the process */
 	uint32_t most_searching;
 
-	/* Looked at without the lock, written under it. */
-	alignas(MPP_LINE) _Atomic int state;             /* MPPOOL_RUN ... */
+	/* One line with all that a submit, or the taking of a batch, looks at besides the queue. What is atomic is looked
+	 * at without the lock and written under it. */
+	alignas(MPP_LINE) struct mpp_lock lock;
+	_Atomic int state;               /* MPPOOL_RUN ... */
 	_Atomic int urgent;              /* what waits: 2 * priority index, + 1 with open streams; -1: nothing */
 	_Atomic uint32_t nidle;          /* P2 */
 	_Atomic uint32_t nsearching;     /* P3 */
 	_Atomic size_t queued;           /* calls and open multis: what a searcher looks at */
+	struct mpp_worker *idle;         /* the last to sleep is the first to be woken */
+	struct mpp_worker *standby;      /* P6: an idle one that looks again by itself; or NULL */
+	unsigned takes;                  /* from the queue */
+	bool brisk;                      /* P6: the last taker went quickly through all that it had taken */
+	size_t nalive;                   /* workers in service */
 
 	/* The lock's. */
-	alignas(MPP_LINE) struct mpp_lock lock;
 	struct mpp_queue queue[MPP_PRIORITIES];          /* struct mpp_job: singles, and multis not yet exhausted */
+	size_t queued_multis[MPP_PRIORITIES];            /* how many of them are multis */
 	struct mpp_multi *open_first[MPP_PRIORITIES], *open_last[MPP_PRIORITIES];        /* streams with items to claim */
 	unsigned alternate;              /* queue and open streams take turns */
 	unsigned passed;                 /* takes that went past a lower priority */
 	struct mpp_worker *batch_owner;  /* P5: who took the last batch; only its inbox can hold anything */
-	struct mpp_worker *idle;         /* the last to sleep is the first to be woken */
 	_Atomic(struct mpp_worker *) vacant;             /* by next_idle: lost and not replaced; the lock writes */
 	size_t waiting;                  /* calls that have not started, counted with a queue limit */
 	size_t room_waiters;
@@ -99,7 +111,6 @@ struct mppool {
 	unsigned sweep;
 	size_t registered;               /* jobs, until they ended */
 	bool finished;                   /* workers leave */
-	size_t nalive;                   /* workers in service */
 	size_t nhandlers, nidle_handlers, ngenerators;   /* task handlers; live streams with a generator */
 	bool draw_stop;
 	struct mpp_stream *draw_first, *draw_last;
@@ -130,6 +141,7 @@ void mpp_pool_advance_locked(mppool *pool);
 /* Under the lock: a sleeping worker that should be woken for new work, now counted as searching; or NULL.
  * mpp_worker_unpark() outside the lock. */
 struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool);
+struct mpp_worker *mpp_pool_wake_for_call_locked(mppool *pool);  /* P6: for a single in the queue */
 void mpp_worker_unpark(struct mpp_worker *worker);
 
 /* There is new work in a deque, or more of it in a multi that is listed: P2, P4. */
@@ -137,6 +149,8 @@ void mpp_pool_notify(mppool *pool);
 
 /* Brings hints up to date after the queue or the open list changed. */
 void mpp_pool_hints_locked(mppool *pool);
+void mpp_pool_hint_pushed_locked(mppool *pool, int priority_index);      /* the same, after a push */
+struct mpp_job *mpp_pool_pop_locked(mppool *pool, int priority_index);   /* from the queue; NULL: it is empty */
 void mpp_pool_unlist_locked(struct mpp_multi *m);
 
 /* Stops everything: MPPOOL_TERMINATED, or MPPOOL_BROKEN with a failure, which is taken over. */

@@ -3,18 +3,6 @@
 
 #include "memory.h"
 
-#define ENTRIES 511      /* with the link a block is 4 KiB */
-
-struct mpp_queue_block {
-	struct mpp_queue_block *next;
-	void *entry[ENTRIES];
-};
-
-bool mpp_queue_has_room(const struct mpp_queue *queue)
-{
-	return (queue->tail && queue->end < ENTRIES) || queue->spare;
-}
-
 struct mpp_queue_block *mpp_queue_block_new(void)
 {
 	return mpp_alloc(sizeof(struct mpp_queue_block));
@@ -28,7 +16,7 @@ void mpp_queue_supply(struct mpp_queue *queue, struct mpp_queue_block *block)
 		queue->spare = block;
 }
 
-static void append_block(struct mpp_queue *queue)
+void mpp_queue_grow(struct mpp_queue *queue)
 {
 	struct mpp_queue_block *block = queue->spare;
 
@@ -40,14 +28,6 @@ static void append_block(struct mpp_queue *queue)
 		queue->head = block;
 	queue->tail = block;
 	queue->end = 0;
-}
-
-void mpp_queue_push(struct mpp_queue *queue, void *entry)
-{
-	if (!queue->tail || queue->end == ENTRIES)
-		append_block(queue);
-	queue->tail->entry[queue->end++] = entry;
-	queue->count++;
 }
 
 void *mpp_queue_peek(const struct mpp_queue *queue)
@@ -66,19 +46,29 @@ static void drop_head(struct mpp_queue *queue)
 	mpp_queue_supply(queue, block);
 }
 
+size_t mpp_queue_pop_many(struct mpp_queue *queue, void *entries[], size_t most)
+{
+	size_t n = 0, run;
+
+	while (n < most && queue->count > 0) {
+		run = mpp_min(mpp_min(most - n, queue->count), MPP_QUEUE_ENTRIES - queue->first);
+		memcpy(entries + n, &queue->head->entry[queue->first], run * sizeof entries[0]);
+		n += run;
+		queue->first += run;
+		queue->count -= run;
+		if (queue->first == MPP_QUEUE_ENTRIES)
+			drop_head(queue);
+		else if (queue->count == 0)
+			queue->first = queue->end = 0;   /* the only block: start again at its front, which is warm */
+	}
+	return n;
+}
+
 void *mpp_queue_pop(struct mpp_queue *queue)
 {
 	void *entry;
 
-	if (queue->count == 0)
-		return NULL;
-	entry = queue->head->entry[queue->first++];
-	queue->count--;
-	if (queue->first == ENTRIES)
-		drop_head(queue);
-	else if (queue->count == 0)
-		queue->first = queue->end = 0;   /* the only block: start again at its front, which is warm */
-	return entry;
+	return mpp_queue_pop_many(queue, &entry, 1) ? entry : NULL;
 }
 
 void mpp_queue_fini(struct mpp_queue *queue)

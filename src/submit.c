@@ -93,8 +93,10 @@ static void enqueue_locked(struct submission *sub, struct mpp_job *job, struct m
 		mpp_multi_ref(mpp_multi_of(job));        /* the queue's */
 	if (job->kind == MPP_STREAM)
 		mpp_poke(&mpp_multi_of(job)->listed, true);      /* as if: its turn comes with the queue's */
+	if (job->kind != MPP_SINGLE)
+		sub->pool->queued_multis[job->priority + 1]++;
 	mpp_queue_push(queue, job);
-	mpp_pool_hints_locked(sub->pool);
+	mpp_pool_hint_pushed_locked(sub->pool, job->priority + 1);
 }
 
 static void set_flags(const struct submission *sub, struct mpp_job *job)
@@ -173,7 +175,7 @@ static int accept(struct submission *sub, struct mpp_job *job)
 	error = make_room_locked(sub, queue);
 	if (!error) {
 		enqueue_locked(sub, job, queue);
-		w = mpp_pool_wake_one_locked(pool);
+		w = m ? mpp_pool_wake_one_locked(pool) : mpp_pool_wake_for_call_locked(pool);
 	}
 	closed = mpp_peek(&pool->state) == MPPOOL_CLOSED;
 	mpp_unlock(&pool->lock);
@@ -243,7 +245,7 @@ static void detach_later(struct submission *sub, struct mpp_job *job, mppool_res
 	sub->handle = job;
 	sub->ret_handle = (void **)(void *)ret_result;
 	if (!ret_result)
-		mpp_or(&job->state, MPP_DETACHED);
+		mpp_poke(&job->state, mpp_peek(&job->state) | MPP_DETACHED);     /* nobody else knows it yet */
 }
 
 /* ----------------------------------------------------------------------------------------------------------- apply */

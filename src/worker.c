@@ -8,7 +8,11 @@
 #define BATCH_MOST 32            /* calls taken from the queue at once */
 #define QUICK 4000               /* nanoseconds that a batch may take for the next one to be twice as large */
 #define SLOW 20000               /* and for the next one to be a single call again */
+#define BACKLOG 64               /* calls that wait although one worker is at them in haste: then others help */
+#define STANDBY 200000           /* nanoseconds that one who stands by sleeps at a time */
 #define PATIENCE 1000            /* takes that may go past a lower priority before it has one */
+#define GATHER 16                 /* pauses between two looks whether more calls come */
+#define PROBE 16                 /* so often a worker that took one call looks whether more would have come */
 #define FAIR_TURN 61             /* so often the queue comes before the worker's own deque */
 
 struct service {
@@ -62,9 +66,22 @@ struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool)
 		pool->idle->prev_idle = NULL;
 	w->idle = false;
 	w->searching = true;
+	if (pool->standby == w)
+		pool->standby = NULL;
 	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
 	mpp_store_seq(&pool->nsearching, 1);
 	return w;
+}
+
+/* P6: is the queue in good hands? */
+static bool keeps_up_locked(const mppool *pool)
+{
+	return pool->brisk && mpp_peek(&pool->queued) < BACKLOG && mpp_peek(&pool->nidle) < pool->nalive;
+}
+
+struct mpp_worker *mpp_pool_wake_for_call_locked(mppool *pool)
+{
+	return pool->standby && keeps_up_locked(pool) ? NULL : mpp_pool_wake_one_locked(pool);
 }
 
 void mpp_worker_unpark(struct mpp_worker *w)
@@ -101,6 +118,22 @@ void mpp_pool_hints_locked(mppool *pool)
 	mpp_poke(&pool->queued, queued);
 	if (mpp_peek(&pool->state) <= MPPOOL_CLOSED)     /* afterwards it is higher than anything */
 		mpp_poke(&pool->urgent, urgent);
+}
+
+void mpp_pool_hint_pushed_locked(mppool *pool, int p)
+{
+	mpp_poke(&pool->queued, mpp_peek(&pool->queued) + 1);
+	if (mpp_peek(&pool->urgent) < 2 * p)     /* after the end it is higher than anything */
+		mpp_poke(&pool->urgent, 2 * p);
+}
+
+struct mpp_job *mpp_pool_pop_locked(mppool *pool, int p)
+{
+	struct mpp_job *job = mpp_queue_pop(&pool->queue[p]);
+
+	if (job && job->kind != MPP_SINGLE)
+		pool->queued_multis[p]--;
+	return job;
 }
 
 /* ------------------------------------------------------------------------------------------------ the open streams */
@@ -186,12 +219,12 @@ static void unlist_exhausted(struct mpp_multi *m)
 static void dequeue_exhausted(struct mpp_multi *m)
 {
 	mppool *pool = m->job.pool;
-	struct mpp_queue *queue = &pool->queue[m->job.priority + 1];
+	int p = m->job.priority + 1;
 	bool popped = false;
 
 	mpp_lock(&pool->lock);
-	if (mpp_queue_peek(queue) == &m->job) {
-		mpp_queue_pop(queue);
+	if (mpp_queue_peek(&pool->queue[p]) == &m->job) {
+		mpp_pool_pop_locked(pool, p);
 		popped = true;
 		mpp_pool_hints_locked(pool);
 	}
@@ -229,21 +262,40 @@ static bool may_take_several(const struct mpp_worker *w)
 
 _Static_assert(BATCH_MOST <= MPP_DEQUE_FIRST, "a batch fits into an empty inbox without memory being asked for");
 
-/* Several short calls at once: the first to run, the others into the inbox, in their order. */
-static void take_singles_locked(struct mpp_worker *w, struct mpp_queue *queue, struct work *work, int priority)
+/* The oldest calls, up to the first that is not a single. */
+static size_t pop_singles_locked(mppool *pool, int p, void *calls[], size_t most)
 {
-	size_t most = 0;
+	struct mpp_queue *queue = &pool->queue[p];
+	const struct mpp_job *head;
+	size_t n = 0;
 
-	work->single = mpp_queue_pop(queue);
+	if (pool->queued_multis[p] == 0)
+		return mpp_queue_pop_many(queue, calls, most);
+	while (n < most && (head = mpp_queue_peek(queue)) != NULL && head->kind == MPP_SINGLE)
+		calls[n++] = mpp_queue_pop(queue);
+	return n;
+}
+
+/* Several short calls at once: the first to run, the others into the inbox, in their order. */
+static void take_singles_locked(struct mpp_worker *w, struct work *work, int p)
+{
+	mppool *pool = w->pool;
+	bool brisk = w->batch == BATCH_MOST;
+	void *calls[BATCH_MOST];
+	size_t most = 1, n;
+
 	if (w->batch > 1 && may_take_several(w) && mpp_deque_is_empty(&w->inbox))
-		most = mpp_min(w->batch, mpp_chunk_count(queue->count + 1, w->pool->nworkers)) - 1;
-	if (most > 0) {
+		most = brisk ? BATCH_MOST : mpp_min(w->batch, mpp_chunk_count(pool->queue[p].count, pool->nworkers));
+	n = pop_singles_locked(pool, p, calls, most);
+	if (n > 1) {
 		mpp_worker_advertise(w);
-		w->batch_priority = priority;
-		w->pool->batch_owner = w;
+		w->batch_priority = p;
+		pool->batch_owner = w;
+		mpp_deque_push_many(&w->inbox, calls + 1, n - 1);
 	}
-	for (; most > 0 && queue->count > 0 && ((struct mpp_job *)mpp_queue_peek(queue))->kind == MPP_SINGLE; most--)
-		mpp_deque_push(&w->inbox, mpp_queue_pop(queue));
+	work->single = calls[0];
+	w->took = n;
+	pool->brisk = brisk;
 }
 
 /* P5: is there a batch with calls that have not started? They were submitted before what is in the
@@ -276,17 +328,18 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 	} else if (open_batch_locked(w, p)) {
 		return BATCH_OPEN;
 	} else if (head->kind == MPP_SINGLE) {
-		take_singles_locked(w, &pool->queue[p], work, p);
+		take_singles_locked(w, work, p);
 	} else {
 		work->multi = mpp_multi_of(head);
 		if (head->kind == MPP_STREAM) {          /* its turn has come: it is an open one now */
-			mpp_queue_pop(&pool->queue[p]);
+			mpp_pool_pop_locked(pool, p);
 			append_open_locked(pool, work->multi);
 			work->open = true;
 		}
 	}
 	if (work->multi)
 		mpp_multi_ref(work->multi);
+	pool->takes++;
 	mpp_pool_hints_locked(pool);
 	return TOOK;
 }
@@ -368,11 +421,14 @@ static struct mpp_job *steal(struct mpp_worker *w)
 	return NULL;
 }
 
-static bool anything_to_steal(mppool *pool)
+static bool anything_to_steal(mppool *pool, bool inboxes)
 {
-	for (size_t i = next_advertised(pool, 0); i < pool->nworkers; i = next_advertised(pool, i + 1))
-		if (!mpp_deque_is_empty(&pool->workers[i].inbox) || !mpp_deque_is_empty(&pool->workers[i].deque))
+	for (size_t i = next_advertised(pool, 0); i < pool->nworkers; i = next_advertised(pool, i + 1)) {
+		struct mpp_worker *w = &pool->workers[i];
+
+		if (!mpp_deque_is_empty(&w->deque) || (inboxes && !mpp_deque_is_empty(&w->inbox)))
 			return true;
+	}
 	return false;
 }
 
@@ -387,21 +443,39 @@ static void stop_searching_locked(struct mpp_worker *w)
 }
 
 /* P3: one that found something wakes the next if there is more, also in somebody's deque. */
-static struct mpp_worker *found_locked(struct mpp_worker *w)
+static struct mpp_worker *found_locked(struct mpp_worker *w, const struct work *work)
 {
+	mppool *pool = w->pool;
+
 	stop_searching_locked(w);
-	if (mpp_peek(&w->pool->nidle) == 0)
+	if (mpp_peek(&pool->nidle) == 0)
 		return NULL;
-	if (mpp_peek(&w->pool->queued) == 0 && !anything_to_steal(w->pool))
+	if (mpp_peek(&pool->queued) == 0 && !anything_to_steal(pool, true))
 		return NULL;
-	return mpp_pool_wake_one_locked(w->pool);
+	return work->multi ? mpp_pool_wake_one_locked(pool) : mpp_pool_wake_for_call_locked(pool);
+}
+
+/* Taking the lock for one call at a time costs a submitter and its worker more than the call. If there were several the
+ * last time, and now and then to find out, lets more of them come for as long as they do. */
+static void gather(struct mpp_worker *w)
+{
+	size_t seen = mpp_peek(&w->pool->queued), now = seen, most = mpp_min(2 * w->took, BATCH_MOST);
+
+	if (w->batch < BATCH_MOST || seen == 0 || (w->took < 2 && w->turns % PROBE))
+		return;
+	do {
+		seen = now;
+		for (int i = 0; i < GATHER; i++)
+			mpp_relax();
+		now = mpp_peek(&w->pool->queued);
+	} while (now > seen && now < most);
 }
 
 /* Looks about without the lock for a bounded time. True: there may be something. */
 static bool spin(const struct mpp_worker *w, struct mpp_spin *budget)
 {
 	while (mpp_spin_more(budget))
-		if (mpp_peek(&w->pool->queued) > 0 || anything_to_steal(w->pool) ||
+		if (mpp_peek(&w->pool->queued) > 0 || anything_to_steal(w->pool, true) ||
 		    mpp_peek(&w->pool->state) > MPPOOL_CLOSED)
 			return true;
 	return false;
@@ -441,12 +515,15 @@ static void cease_idle_locked(struct mpp_worker *w)
 }
 
 /* Predicate: wake is 1, which is set after the worker was taken off the idle list: P1. P2: the look into the deques
- * comes after nidle has counted this worker. What is there is left to a worker that searches: P3. */
-static void sleep_idle(struct mpp_worker *w)
+ * comes after nidle has counted this worker. What is there is left to a worker that searches: P3; an open batch is left
+ * to its owner by one who stands by, until the deadline: P6. */
+static void sleep_idle(struct mpp_worker *w, int64_t deadline)
 {
-	if (mpp_load_seq(&w->pool->nsearching) > 0 || !anything_to_steal(w->pool))
-		while (mpp_load(&w->wake) == 0)
-			mpp_park(&w->wake, 0, MPP_NEVER);
+	bool timed_out = false;
+
+	if (mpp_load_seq(&w->pool->nsearching) > 0 || !anything_to_steal(w->pool, deadline == MPP_NEVER))
+		while (mpp_load(&w->wake) == 0 && !timed_out)
+			timed_out = mpp_park(&w->wake, 0, deadline) == ETIMEDOUT;
 }
 
 static bool must_leave(const mppool *pool)
@@ -480,16 +557,42 @@ static void start_searching_locked(struct mpp_worker *w)
 }
 
 /* Sleeps until somebody has something. The lock is held before and after, not meanwhile. */
-static void sleep_locked(struct mpp_worker *w)
+static void sleep_locked(struct mpp_worker *w, int64_t deadline)
 {
 	mppool *pool = w->pool;
 
 	unadvertise(w);
 	go_idle_locked(w);
 	mpp_unlock(&pool->lock);
-	sleep_idle(w);
+	sleep_idle(w, deadline);
 	mpp_lock(&pool->lock);
 	cease_idle_locked(w);
+}
+
+/* P6: is there nothing to do but to watch how somebody else gets on? */
+static bool may_stand_by_locked(const struct mpp_worker *w)
+{
+	const mppool *pool = w->pool;
+
+	return keeps_up_locked(pool) && !pool->standby && mpp_peek(&pool->nidle) + 1 < pool->nalive && !must_leave(pool);
+}
+
+/* P6. Predicate: as of sleep_idle(); or a moment passed, and no call was taken meanwhile. */
+static void stand_by_locked(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+	unsigned takes;
+
+	do {
+		takes = pool->takes;
+		pool->standby = w;
+		sleep_locked(w, mpp_now() + STANDBY);
+		if (pool->standby != w)
+			return;          /* it was woken */
+		pool->standby = NULL;
+		if (pool->takes == takes)
+			pool->brisk = false;
+	} while (may_stand_by_locked(w));
 }
 
 /* Nothing could be taken from the queue: looks elsewhere, without the lock meanwhile, once; or sleeps. `budget` bounds
@@ -502,18 +605,25 @@ static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_wo
 
 	if (job)
 		return job;
+	if (may_stand_by_locked(w) && batch != w) {
+		stand_by_locked(w);
+		budget->started = false;
+		return NULL;
+	}
 	start_searching_locked(w);
 	if (batch && batch != w && !w->searching && mpp_peek(&pool->nsearching) > 0) {
-		sleep_locked(w);         /* P3, P5: one is enough to watch it */
+		sleep_locked(w, MPP_NEVER);      /* P3, P5: one is enough to watch it */
 		budget->started = false;
 		return NULL;
 	}
 	mpp_unlock(&pool->lock);
 	job = batch ? watch_batch(w, batch) : steal(w);
 	again = batch || job || (w->searching && spin(w, budget));
+	if (again && !job)
+		gather(w);
 	mpp_lock(&pool->lock);
 	if (!again && mpp_peek(&pool->queued) == 0 && !must_leave(pool)) {
-		sleep_locked(w);
+		sleep_locked(w, MPP_NEVER);
 		budget->started = false;
 	}
 	return job;
@@ -529,6 +639,7 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 
 	memset(work, 0, sizeof *work);
 	adapt_batch(w);
+	gather(w);
 	mpp_workers_refill(pool);
 	mpp_lock(&pool->lock);
 	while (!found && !must_leave(pool)) {
@@ -540,7 +651,7 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 		found = taken == TOOK || work->single;
 	}
 	if (found)
-		next = found_locked(w);
+		next = found_locked(w, work);
 	else
 		stop_searching_locked(w);
 	mpp_unlock(&pool->lock);
