@@ -5,6 +5,7 @@
 plain_examples = \
 	examples/initializer_state \
 	examples/portscan \
+	examples/progress_bar \
 	$(python_ports)
 
 python_ports = \

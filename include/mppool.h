@@ -241,6 +241,10 @@ const struct mppool_error *mppool_result_error(const mppool_result *result);    
 void *mppool_result_userdata(const mppool_result *result);
 int mppool_result_cancel(mppool_result *result);                         /* 0, EBUSY: all had started, EALREADY */
 int mppool_result_progress(const mppool_result *result, size_t *ret_done, size_t *ret_total);
+
+/* Waits as mppool_result_wait() does and meanwhile shows how far it is: a bar where fd is a terminal, else a line now and
+ * then. NULL label: none. What cannot be written is left out, and changes nothing. */
+int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout);
 void mppool_result_free(mppool_result *result);                          /* at any time; does not wait */
 
 /* The next result: 0, MPPOOL_ETASK (this item failed, go on), MPPOOL_ESTOP, ETIMEDOUT (try again), ... */

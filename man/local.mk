@@ -30,6 +30,7 @@ dist_man_MANS = \
 	man/mppool_result_free.3 \
 	man/mppool_result_get.3 \
 	man/mppool_result_progress.3 \
+	man/mppool_result_progress_bar.3 \
 	man/mppool_result_ready.3 \
 	man/mppool_result_successful.3 \
 	man/mppool_result_userdata.3 \

@@ -18,8 +18,10 @@ libmppool_internal_la_SOURCES = \
 	src/job.c src/job.h \
 	src/memory.c src/memory.h \
 	src/multi.c src/multi.h \
+	src/output.c src/output.h \
 	src/park.c \
 	src/pool.c src/pool.h \
+	src/progress.c \
 	src/queue.c src/queue.h \
 	src/result.c \
 	src/result_handler.c \

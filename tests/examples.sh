@@ -9,6 +9,18 @@ if have initializer_state; then
 	as_expected initializer_state
 fi
 
+# The bar is for a terminal; here it is lines, of which the last one is always there.
+if have progress_bar; then
+	run 0 "$examples/progress_bar" 20000
+	echo '17647 takes 278 steps' >want
+	same want out "progress_bar: not the expected output"
+	sed -n '$s/  .*//p' err >last
+	echo 'steps 100% 20000/20000' >want
+	same want last "progress_bar does not end with 100%"
+	run 1 "$examples/progress_bar" 0
+	complains 'usage: '
+fi
+
 # --------------------------------------------------------------------------------------------------------------- pgzip
 
 # round_trip FILE: through pgzip and gunzip, from a file and from a pipe, the same bytes from any number of workers

@@ -13,6 +13,7 @@ black_tests = \
 	tests/test_idle \
 	tests/test_lifecycle \
 	tests/test_nested \
+	tests/test_progress \
 	tests/test_semantics \
 	tests/test_streams \
 	tests/test_threads
@@ -42,6 +43,7 @@ tests_test_functions_LDADD = $(black_libs)
 tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
+tests_test_progress_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
