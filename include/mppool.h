@@ -164,7 +164,7 @@ enum { MPPOOL_RUN = 0, MPPOOL_CLOSED = 1, MPPOOL_TERMINATED = 2, MPPOOL_BROKEN =
 struct mppool_options {
 	size_t size;
 	int workers MPPOOL_ZERO_;                /* 0: MPPOOL_WORKERS in the environment, else mppool_cpu_count() */
-	int callback_mode MPPOOL_ZERO_;          /* MPPOOL_CALLBACKS_THREAD; this version has no other */
+	int callback_mode MPPOOL_ZERO_;          /* MPPOOL_CALLBACKS_THREAD, or _POLL: see mppool_poll() */
 	int (*initializer)(void *initarg, void **ret_state) MPPOOL_ZERO_;        /* first in every worker */
 	void (*finalizer)(void *initarg, void *state) MPPOOL_ZERO_;              /* last in every worker */
 	void *initarg MPPOOL_ZERO_;
@@ -251,6 +251,17 @@ void mppool_result_free(mppool_result *result);                          /* at a
 int mppool_iter_next(mppool_iter *iter, void *ret_result, size_t *ret_index, double timeout);
 int mppool_iter_cancel(mppool_iter *iter);
 void mppool_iter_free(mppool_iter *iter);                                /* stops drawing and waits for what runs */
+
+/* --------------------------------------------------------------------------------------------- callbacks by polling */
+
+/* With MPPOOL_CALLBACKS_POLL a result is ready when its items have ended; its callback runs in a later mppool_poll(), on
+ * the thread that calls it, one at a time; until then userdata is lent. Runs those that are due, after waiting until one
+ * is; 0 with *ret_run 0 when none came. Close and join do not wait for callbacks, and poll works after them; destroy
+ * runs those that are left. */
+int mppool_poll(mppool *pool, double timeout, size_t *ret_run);
+
+/* The same descriptor at every call: readable while callbacks are due; never to be read or closed. For event loops. */
+int mppool_fd(mppool *pool, int *ret_fd);
 
 /* ----------------------------------------------------------------------------------------------------- inside a task */
 

@@ -9,6 +9,7 @@ dist_man_MANS = \
 	man/mppool_create.3 \
 	man/mppool_current.3 \
 	man/mppool_destroy.3 \
+	man/mppool_fd.3 \
 	man/mppool_func.3 \
 	man/mppool_imap.3 \
 	man/mppool_imap_unordered.3 \
@@ -21,6 +22,7 @@ dist_man_MANS = \
 	man/mppool_last_error.3 \
 	man/mppool_map.3 \
 	man/mppool_map_async.3 \
+	man/mppool_poll.3 \
 	man/mppool_python.7 \
 	man/mppool_raise.3 \
 	man/mppool_raise_message.3 \

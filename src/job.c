@@ -329,6 +329,18 @@ void mpp_job_callback(struct mpp_job *job)
 		more->callback(mpp_multi_of(job)->results, mpp_multi_length(mpp_multi_of(job)), more->userdata);
 }
 
+bool mpp_job_due(struct mpp_job *job, bool ready)
+{
+	uint32_t ended = MPP_ENDED | (uint32_t)mpp_job_more(job)->outcome << MPP_OUTCOME_SHIFT;
+
+	return mpp_or(&job->state, ready ? MPP_DUE | ended : MPP_DUE) & MPP_PARKED && ready;
+}
+
+static bool is_over(uint32_t state)
+{
+	return (state & (MPP_ENDED | MPP_DUE)) == MPP_ENDED;
+}
+
 static void free_memory(struct mpp_job *job)
 {
 	struct mpp_func *func = job->func;
@@ -344,8 +356,8 @@ static void free_memory(struct mpp_job *job)
 	mpp_func_put(func);
 }
 
-/* The user's handle is gone, or about to go: results that nobody took are dropped, by whoever comes second, the end or
- * the detaching. In between nobody else touches them. */
+/* The user's handle is gone, or about to go: results that nobody took are dropped, by whoever comes second, the job's
+ * being over or the detaching. In between nobody else touches them. */
 static void drop_untaken(struct mpp_job *job, enum mpp_outcome outcome, bool ended)
 {
 	const struct mppool_func *f = &job->func->f;
@@ -362,8 +374,13 @@ static void drop_untaken(struct mpp_job *job, enum mpp_outcome outcome, bool end
 
 void mpp_job_taken(struct mpp_job *job)
 {
-	if (keeps_droppable(job, mpp_job_outcome(job)) && !(mpp_or(&job->state, MPP_TAKEN) & MPP_TAKEN))
-		release(job, true);
+	uint32_t before;
+
+	if (!keeps_droppable(job, mpp_job_outcome(job)))
+		return;
+	before = mpp_or(&job->state, MPP_TAKEN);
+	if (!(before & MPP_TAKEN) && is_over(before))
+		release(job, true);      /* else the callback comes first, and settle() sees to it */
 }
 
 void mpp_job_refuse(struct mpp_job *job)
@@ -373,30 +390,55 @@ void mpp_job_refuse(struct mpp_job *job)
 
 void mpp_job_abandon_handle(struct mpp_job *job)
 {
-	if (!(mpp_or(&job->state, MPP_DETACHED) & MPP_QUEUED))
+	if (!(mpp_or(&job->state, MPP_DETACHED) & (MPP_QUEUED | MPP_DUE)))
+		free_memory(job);
+}
+
+static void abandon(struct mpp_job *job, uint32_t reference)
+{
+	uint32_t left = mpp_and(&job->state, ~reference) & ~reference;
+
+	if ((left & (MPP_DETACHED | MPP_QUEUED | MPP_DUE)) == MPP_DETACHED)
 		free_memory(job);
 }
 
 void mpp_job_abandon_queued(struct mpp_job *job)
 {
-	if (mpp_and(&job->state, ~MPP_QUEUED) & MPP_DETACHED)
-		free_memory(job);
+	abandon(job, MPP_QUEUED);
+}
+
+void mpp_job_abandon_due(struct mpp_job *job)
+{
+	abandon(job, MPP_DUE);
+}
+
+/* The last hooks that the job itself sees to, then it is over. Returns the state that it had before. */
+static uint32_t settle(struct mpp_job *job, enum mpp_outcome outcome)
+{
+	bool droppable = keeps_droppable(job, outcome), settled = false;
+	uint32_t state = mpp_load(&job->state);
+
+	if (!droppable)
+		release(job, false);
+	do
+		if (droppable && !settled && state & (MPP_TAKEN | MPP_DETACHED)) {
+			if (state & MPP_TAKEN)   /* before the callback */
+				release(job, false);
+			else
+				drop_untaken(job, outcome, false);
+			settled = true;
+		}
+	while (!mpp_cas(&job->state, &state,
+	                (state & ~MPP_DUE) | MPP_ENDED | (uint32_t)outcome << MPP_OUTCOME_SHIFT));
+	return state;
 }
 
 void mpp_job_end(struct mpp_job *job, enum mpp_outcome outcome)
 {
 	mppool *pool = job->pool;
-	bool registered = job->flags & MPP_REGISTERED, dropped = false;
-	uint32_t state = mpp_peek(&job->state);
+	bool registered = job->flags & MPP_REGISTERED;
+	uint32_t state = settle(job, outcome);
 
-	if (!keeps_droppable(job, outcome))
-		release(job, false);
-	do
-		if (state & MPP_DETACHED && !dropped) {
-			drop_untaken(job, outcome, false);
-			dropped = true;
-		}
-	while (!mpp_cas(&job->state, &state, state | MPP_ENDED | (uint32_t)outcome << MPP_OUTCOME_SHIFT));
 	if (state & MPP_PARKED)
 		mpp_wake_all(&job->state);
 	if ((state & (MPP_DETACHED | MPP_QUEUED)) == MPP_DETACHED)
@@ -405,11 +447,19 @@ void mpp_job_end(struct mpp_job *job, enum mpp_outcome outcome)
 		mpp_pool_unregister(pool);
 }
 
+void mpp_job_called(struct mpp_job *job)
+{
+	uint32_t state = settle(job, mpp_job_outcome(job));
+
+	if ((state & (MPP_DETACHED | MPP_QUEUED)) == MPP_DETACHED)
+		free_memory(job);
+}
+
 void mpp_job_detach(struct mpp_job *job)
 {
 	uint32_t state = mpp_load(&job->state);
 
-	while (!(state & MPP_ENDED))
+	while (!is_over(state))
 		if (mpp_cas(&job->state, &state, state | MPP_DETACHED))
 			return;
 	drop_untaken(job, mpp_job_outcome(job), true);
@@ -419,7 +469,9 @@ void mpp_job_detach(struct mpp_job *job)
 
 void mpp_job_dequeue(struct mpp_job *job)
 {
-	if ((mpp_and(&job->state, ~MPP_QUEUED) & (MPP_ENDED | MPP_DETACHED)) == (MPP_ENDED | MPP_DETACHED))
+	uint32_t state = mpp_and(&job->state, ~MPP_QUEUED);
+
+	if (is_over(state) && state & MPP_DETACHED)
 		free_memory(job);
 }
 

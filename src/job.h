@@ -6,13 +6,16 @@
  *
  * Life: made by a submit, referenced by the engine (MPP_QUEUED) and, unless it was fired and forgotten, by a handle of
  * the user's (not MPP_DETACHED). Its items are claimed, run or dropped; the last item to end makes the outcome; a
- * callback runs on the result handler; finish and release hooks run; MPP_ENDED is set, sleepers are woken. Whoever
- * removes the last of engine reference, handle and un-endedness frees it.
+ * callback comes due (MPP_DUE) and runs; the release hook runs; MPP_ENDED is set, sleepers are woken. In a pool whose
+ * callbacks are polled MPP_ENDED comes together with MPP_DUE, and the rest when the callback has returned. A job with
+ * MPP_ENDED and without MPP_DUE is over. Whoever removes the last of engine reference, handle and not being over frees
+ * it.
  *
  * Invariants:
  *   J1  Each item is claimed once: a single by setting MPP_CLAIMED, an item of a multi by moving a span's edge (multi.h, M1).
  *   J2  Whoever claims an item ends it, and counts it in `pending` once; pending reaches 0 once.
- *   J3  MPP_ENDED is set after the last hook, and nothing that the caller lent is touched after it.
+ *   J3  The last hook has returned when the job is over, and nothing that the caller lent is touched then. Of what was
+ *       lent to a job that has MPP_ENDED and MPP_DUE only userdata and the hooks' context are.
  *   J4  job->pool may be used while the job is not ended by those who know that the pool waits for it: pool threads, and
  *       anybody while the job is MPP_REGISTERED (the pool's threads stay until no registered job is left). */
 #ifndef MPP_JOB_H
@@ -26,7 +29,7 @@
 
 enum mpp_kind { MPP_SINGLE, MPP_ARRAY, MPP_STREAM };
 
-/* The state word: bits that only ever get set, but for MPP_QUEUED, which is cleared once. */
+/* The state word: bits that only ever get set, but for MPP_QUEUED and MPP_DUE. */
 #define MPP_CLAIMED 1u           /* a single: somebody runs it or ends it without running */
 #define MPP_ENDED 2u             /* ready. Publishes results and error to everybody who loads the word */
 #define MPP_PARKED 4u            /* somebody sleeps on the word until MPP_ENDED: the end must wake */
@@ -35,7 +38,8 @@ enum mpp_kind { MPP_SINGLE, MPP_ARRAY, MPP_STREAM };
 #define MPP_HALT 32u             /* start no more items: cancelled, or failed fast */
 #define MPP_STOP 64u             /* running items see mppool_should_stop() */
 #define MPP_TAKEN 128u           /* the results were taken: drop_result is not called for them */
-#define MPP_OUTCOME_SHIFT 8      /* above: enum mpp_outcome, valid with MPP_ENDED */
+#define MPP_DUE 256u             /* set once, cleared once: its callback is to come, and holds the job */
+#define MPP_OUTCOME_SHIFT 9      /* above: enum mpp_outcome, valid with MPP_ENDED */
 
 enum mpp_outcome {
 	MPP_OK,
@@ -55,7 +59,7 @@ struct mpp_more {
 	int64_t task_timeout;            /* nanoseconds; 0: none */
 	unsigned flags;                  /* MPPOOL_FAIL_FAST */
 	enum mpp_outcome outcome;        /* from the last item's end to mpp_job_end */
-	struct mpp_job *next;            /* in the result handler's list, under the pool's lock */
+	struct mpp_job *next_due;        /* the pool's lock */
 	struct mpp_failure *failure;     /* a single: its own; a multi: of lowest index, under the job's lock until ended */
 };
 
@@ -104,11 +108,16 @@ struct mpp_more *mpp_job_more(const struct mpp_job *job);        /* NULL: a plai
 /* The last item ended: on to the callback, or to the end. */
 void mpp_job_complete(struct mpp_job *job, enum mpp_outcome outcome);
 
-/* Runs the job's callback, in the frame of the calling thread, which is the result handler. */
+/* Its callback comes due: sets MPP_DUE, and if it is `ready` before its callback MPP_ENDED. True: then sleepers on its
+ * word are to be woken. */
+bool mpp_job_due(struct mpp_job *job, bool ready);
+
+/* Runs the job's callback, in the frame of the calling thread. */
 void mpp_job_callback(struct mpp_job *job);
 
-/* After callback: hooks, MPP_ENDED, wake-ups, references. The job may be gone on return. */
+/* After the callback: hooks, MPP_ENDED, wake-ups, references. The job may be gone on return. */
 void mpp_job_end(struct mpp_job *job, enum mpp_outcome outcome);
+void mpp_job_called(struct mpp_job *job);        /* the same for one that was ready before its callback */
 
 /* Sleeps until MPP_ENDED. 0 or ETIMEDOUT. */
 int mpp_job_wait(struct mpp_job *job, int64_t deadline);
@@ -118,9 +127,11 @@ void mpp_job_dequeue(struct mpp_job *job);                       /* the engine's
 void mpp_job_taken(struct mpp_job *job);                         /* a caller has the results now */
 void mpp_job_refuse(struct mpp_job *job);                        /* it was not accepted: no hook is called */
 
-/* In a child of fork: the handle goes, or the pool's reference does; with the last of them the memory, without hooks. */
+/* In a child of fork: the handle goes, or one of the pool's references does; with the last of them the memory, without
+ * hooks. */
 void mpp_job_abandon_handle(struct mpp_job *job);
 void mpp_job_abandon_queued(struct mpp_job *job);
+void mpp_job_abandon_due(struct mpp_job *job);
 
 int mpp_outcome_code(enum mpp_outcome outcome);
 enum mpp_outcome mpp_outcome_of_unrun(int code);
@@ -134,7 +145,7 @@ static inline bool mpp_job_halted(const struct mpp_job *job)
 }
 
 /* What layer 4 does for a job. The pool's threads, or a job that is registered. */
-void mpp_pool_callback_due(mppool *pool, struct mpp_job *job);   /* hand it to the result handler */
+void mpp_pool_callback_due(mppool *pool, struct mpp_job *job);   /* its turn comes */
 void mpp_pool_started(mppool *pool);                             /* a limited job leaves room in the queue */
 void mpp_pool_unregister(mppool *pool);                          /* a registered job has ended: J4's end */
 const struct mppool_error *mpp_pool_broken_error(mppool *pool);

@@ -6,10 +6,12 @@ lib_LTLIBRARIES += libmppool.la
 
 libmppool_internal_la_SOURCES = \
 	src/base.h \
+	src/callbacks.c \
 	src/cpu.c src/cpu.h \
 	src/current.c \
 	src/deque.c src/deque.h \
 	src/error.c src/error.h \
+	src/event.c src/event.h \
 	src/fork.c src/fork.h \
 	src/frame.c src/frame.h \
 	src/func.c src/func.h \
@@ -20,6 +22,7 @@ libmppool_internal_la_SOURCES = \
 	src/multi.c src/multi.h \
 	src/output.c src/output.h \
 	src/park.c \
+	src/poll.c \
 	src/pool.c src/pool.h \
 	src/progress.c \
 	src/queue.c src/queue.h \

@@ -91,7 +91,7 @@ void mpp_pool_advance_locked(mppool *pool)
 	}
 	if (pool->draw_stop && pool->nhandlers == 0 && !pool->due_stop) {
 		pool->due_stop = true;
-		mpp_store(&pool->due_word, 1);
+		mpp_add(&pool->due_word, 1);
 		mpp_wake_all(&pool->due_word);
 	}
 	if (pool->nthreads == 0) {
@@ -454,6 +454,7 @@ static void free_pool(mppool *pool)
 		free_worker(&pool->workers[i]);
 	if (pool->broken)
 		mpp_failure_free(pool->broken);
+	mpp_event_close(&pool->event);
 	mpp_free(pool->workers);
 	mpp_free(pool->advertised);
 	mpp_free((void *)(uintptr_t)pool->options.name);
@@ -490,8 +491,10 @@ static void abandon(mppool *pool)
 {
 	struct mpp_multi *m, *next;
 
-	if (mpp_peek(&pool->lock.word) != 0)
+	if (mpp_peek(&pool->lock.word) != 0) {
+		mpp_event_close(&pool->event);
 		return;
+	}
 	abandon_singles(pool);
 	free_handlers(pool->serving);
 	free_handlers(pool->left);
@@ -499,6 +502,19 @@ static void abandon(mppool *pool)
 		next = m->next_live;
 		mpp_job_abandon_queued(&m->job);
 	}
+	mpp_callbacks_abandon(pool);
+	free_pool(pool);
+}
+
+/* The pool is stopped or closed. Callbacks that nobody has polled are run here: nothing comes after them. One of them
+ * may leave this thread; then another can come here again. */
+static void finish(mppool *pool)
+{
+	size_t n;
+
+	await_threads(pool, MPP_NEVER);
+	if (pool->ndue > 0)
+		mpp_callbacks_poll(pool, 0, &n);
 	free_pool(pool);
 }
 
@@ -516,8 +532,7 @@ MPP_PUBLIC int mppool_destroy(mppool *pool)
 	}
 	if (mpp_load(&pool->state) == MPPOOL_RUN)
 		mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
-	await_threads(pool, MPP_NEVER);
-	free_pool(pool);
+	finish(pool);
 	return 0;
 }
 
@@ -525,7 +540,9 @@ MPP_PUBLIC int mppool_destroy(mppool *pool)
 
 static int check_options(const struct mppool_options *o)
 {
-	if (o->workers < 0 || o->callback_mode != MPPOOL_CALLBACKS_THREAD || o->trace || o->reserved != 0)
+	if (o->workers < 0 || o->trace || o->reserved != 0)
+		return EINVAL;
+	if (o->callback_mode != MPPOOL_CALLBACKS_THREAD && o->callback_mode != MPPOOL_CALLBACKS_POLL)
 		return EINVAL;
 	if ((o->flags & ~(unsigned)MPPOOL_CALLER_HELPS) || (o->flags && o->initializer))
 		return EINVAL;
@@ -580,6 +597,7 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	mpp_spin_setup(cpus);
 	mpp_lock_init(&pool->lock, MPP_RANK_POOL);
 	mpp_poke(&pool->urgent, -1);
+	pool->event = (struct mpp_event)MPP_EVENT_INIT;
 	pool->workers = mpp_alloc_aligned(mpp_mul_overflows(n, sizeof *pool->workers) ? SIZE_MAX
 	                                                                               : n * sizeof *pool->workers);
 	pool->advertised = mpp_zalloc((n + 63) / 64 * sizeof pool->advertised[0]);
@@ -595,13 +613,15 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
  * off again. */
 static int start_threads(mppool *pool)
 {
-	int error;
+	bool result_handler = !mpp_pool_is_polled(pool);
+	int error = 0;
 	size_t i = 0;
 
 	pool->nalive = pool->nworkers;
 	pool->nstarting = pool->nworkers;
-	pool->nthreads = pool->nworkers + 1;
-	error = mpp_result_handler_start(pool);
+	pool->nthreads = pool->nworkers + result_handler;
+	if (result_handler)
+		error = mpp_result_handler_start(pool);
 	if (error) {
 		pool->result_started = false;
 		pool->nthreads = 0;
@@ -638,9 +658,7 @@ static int await_initializers(mppool *pool)
 static void give_up(mppool *pool)
 {
 	mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
-	if (pool->result_started)
-		await_threads(pool, MPP_NEVER);
-	free_pool(pool);
+	finish(pool);
 }
 
 MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_pool)

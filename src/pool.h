@@ -31,12 +31,14 @@
  *   terminated  or broken -> finished
  *   finished    -> workers leave
  *   and no worker and no registered job is left -> task handlers leave
- *   and no task handler is left and no callback due -> the result handler leaves
+ *   and no task handler is left -> no callback will come due any more (due_stop): the result handler leaves when it
+ *       has called those that are
  *   and no thread is left -> join returns */
 #ifndef MPP_POOL_H
 #define MPP_POOL_H
 
 #include "deque.h"
+#include "event.h"
 #include "queue.h"
 #include "stream.h"
 #include "thread.h"
@@ -115,8 +117,12 @@ struct mppool {
 	bool draw_stop;
 	struct mpp_stream *draw_first, *draw_last;
 	struct mpp_handler *serving, *left;              /* task handlers; those that have left are to be joined */
-	struct mpp_job *due_first, *due_last;            /* callbacks */
-	bool due_stop;
+	struct mpp_job *due_first, *due_last;            /* callbacks: C1 in callbacks.c */
+	size_t ndue;
+	size_t due_waiters;              /* who sleeps on due_word */
+	bool due_stop;                   /* no more will come due */
+	bool calling;                    /* callbacks are polled: a thread has its turn, C2 */
+	struct mpp_event event;          /* callbacks are polled: raised while some are due, once it is open */
 	size_t nthreads;                 /* of all kinds, until their last look at the pool */
 	int joining;                     /* 0, 1 somebody is at it, 2 done */
 	bool stopping;                   /* mpp_pool_stop is still ending what never started */
@@ -128,7 +134,7 @@ struct mppool {
 	/* Words to sleep on; each changes under the lock. */
 	alignas(MPP_LINE) _Atomic uint32_t room_word;    /* room in the queue, or no more hope of it */
 	_Atomic uint32_t draw_word;      /* something to draw, or stop */
-	_Atomic uint32_t due_word;       /* 0: the result handler sleeps, or is about to */
+	_Atomic uint32_t due_word;       /* a callback is due, due_stop, or a turn is over and either holds */
 	_Atomic uint32_t gone_word;      /* nthreads is 0; joining is 2 */
 	_Atomic uint32_t start_word;     /* nstarting is 0 */
 	_Atomic uint32_t idle_word;      /* with idle_waiters, the pool was idle for a moment */
@@ -170,6 +176,12 @@ static inline int mpp_pool_stop_code(int state)
 	return state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED;
 }
 
+/* Are callbacks left to mppool_poll()? */
+static inline bool mpp_pool_is_polled(const mppool *pool)
+{
+	return pool->options.callback_mode == MPPOOL_CALLBACKS_POLL;
+}
+
 /* A job that the pool waits for, and what is accepted now; see submit.c. The lock is held. */
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job);
 
@@ -183,5 +195,18 @@ void mpp_worker_advertise(struct mpp_worker *worker);
 int mpp_task_handler_start(mppool *pool);
 void mpp_task_handlers_more(mppool *pool);       /* another one, if generators that block could hold up others */
 int mpp_result_handler_start(mppool *pool);
+
+/* For the result handler: runs callbacks in its frame as they come due, until due_stop. */
+void mpp_callbacks_serve(mppool *pool, struct mpp_frame *frame);
+
+/* For everybody else, where callbacks are polled: waits until some are due, and runs those. 0 and how many; 0 of them
+ * when none came by the deadline, or can come any more. ETIMEDOUT: some are due, but others are at it. EDEADLK: to
+ * wait here could keep them from coming. */
+int mpp_callbacks_poll(mppool *pool, int64_t deadline, size_t *ret_run);
+
+/* The descriptor that is readable while callbacks are due, opened when there is none yet. 0 or an errno value. */
+int mpp_callbacks_fd(mppool *pool, int *ret_fd);
+
+void mpp_callbacks_abandon(mppool *pool);        /* in a child of fork: the list goes, and the descriptor */
 
 #endif

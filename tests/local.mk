@@ -14,6 +14,7 @@ black_tests = \
 	tests/test_lifecycle \
 	tests/test_nested \
 	tests/test_progress \
+	tests/test_poll \
 	tests/test_semantics \
 	tests/test_streams \
 	tests/test_threads
@@ -44,6 +45,7 @@ tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
+tests_test_poll_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)

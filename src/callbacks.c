@@ -1,0 +1,262 @@
+/* layer 3: the callbacks that are due, in the order of completion, and the two who run them: the result handler, or in
+ * a pool whose callbacks are polled whoever calls mppool_poll().
+ *
+ * C1  The list holds its jobs (MPP_DUE). Where callbacks are polled, one step under the pool's lock puts the job there,
+ *     makes it ready, and lets the pool wait for it no longer: so who sees it ready finds its callback due.
+ * C2  One callback of a pool runs at a time: there is one result handler, or one poller who has the turn. A poller runs
+ *     as many as were due when its turn began, so it comes to an end although callbacks submit more.
+ * C3  The event is raised while the list is not empty. Both change under the lock. */
+#include "pool.h"
+
+/* -------------------------------------------------------------------------------------------------------- the list */
+
+/* Wake outside of the lock if it says so. */
+static bool someone_sleeps_locked(mppool *pool)
+{
+	if (pool->due_waiters == 0)
+		return false;
+	mpp_add(&pool->due_word, 1);
+	return true;
+}
+
+static void append_locked(mppool *pool, struct mpp_job *job)
+{
+	mpp_job_more(job)->next_due = NULL;
+	if (pool->due_last)
+		mpp_job_more(pool->due_last)->next_due = job;
+	else
+		pool->due_first = job;
+	pool->due_last = job;
+	pool->ndue++;
+	mpp_event_set(&pool->event, true);
+}
+
+static struct mpp_job *take_locked(mppool *pool)
+{
+	struct mpp_job *job = pool->due_first;
+
+	if (!job)
+		return NULL;
+	pool->due_first = mpp_job_more(job)->next_due;
+	if (!pool->due_first)
+		pool->due_last = NULL;
+	pool->ndue--;
+	mpp_event_set(&pool->event, pool->ndue > 0);
+	return job;
+}
+
+void mpp_pool_callback_due(mppool *pool, struct mpp_job *job)
+{
+	bool polled = mpp_pool_is_polled(pool), wake, wake_job;
+
+	mpp_lock(&pool->lock);
+	append_locked(pool, job);
+	wake_job = mpp_job_due(job, polled);
+	wake = someone_sleeps_locked(pool);
+	if (polled) {
+		pool->registered--;
+		mpp_pool_advance_locked(pool);
+	}
+	mpp_unlock(&pool->lock);
+	if (wake)                        /* from here on nothing is read from job and pool: both may be gone */
+		mpp_wake_one(&pool->due_word);
+	if (wake_job)
+		mpp_wake_all(&job->state);
+}
+
+/* Predicate: as the caller says; due_word changes with it. The lock is held before and after, not meanwhile. */
+static int sleep_locked(mppool *pool, int64_t deadline)
+{
+	uint32_t word = mpp_peek(&pool->due_word);
+	int result;
+
+	pool->due_waiters++;
+	mpp_unlock(&pool->lock);
+	result = mpp_park(&pool->due_word, word, deadline);
+	mpp_lock(&pool->lock);
+	pool->due_waiters--;
+	return result;
+}
+
+/* -------------------------------------------------------------------------------------------------------- one call */
+
+struct call {
+	struct mpp_job *job;
+	struct mpp_frame *frame;
+};
+
+/* Also when the callback leaves its thread. */
+static void callback_returned(void *arg)
+{
+	struct call *c = arg;
+	mppool *pool = c->frame->pool;
+
+	mpp_frame_top = c->frame;
+	c->frame->stop = NULL;
+	if (mpp_pool_is_foreign(pool))
+		;                        /* it forked, and this is the child: nothing of the parent's goes on here */
+	else if (mpp_pool_is_polled(pool))
+		mpp_job_called(c->job);  /* its hooks must not wait here, either */
+	else
+		mpp_job_end(c->job, mpp_job_more(c->job)->outcome);
+	c->frame->role = MPP_IDLE;
+	c->frame->job = NULL;
+}
+
+static void run(struct mpp_job *job, struct mpp_frame *frame)
+{
+	struct call c = {job, frame};
+
+	frame->role = MPP_CALLBACK;
+	frame->job = job;
+	frame->stop = &job->state;
+	pthread_cleanup_push(callback_returned, &c);
+	mpp_job_callback(job);
+	pthread_cleanup_pop(1);
+}
+
+/* ---------------------------------------------------------------------------------------------- the result handler */
+
+/* Predicate: a callback is due, or due_stop. NULL: stop. */
+static struct mpp_job *await_job(mppool *pool)
+{
+	struct mpp_job *job;
+
+	mpp_lock(&pool->lock);
+	while ((job = take_locked(pool)) == NULL && !pool->due_stop)
+		sleep_locked(pool, MPP_NEVER);
+	mpp_unlock(&pool->lock);
+	return job;
+}
+
+void mpp_callbacks_serve(mppool *pool, struct mpp_frame *frame)
+{
+	struct mpp_job *job;
+
+	while ((job = await_job(pool)) != NULL)
+		run(job, frame);
+}
+
+/* --------------------------------------------------------------------------------------------------------- polling */
+
+struct turn {
+	mppool *pool;
+	struct mpp_frame frame;
+	size_t due;                      /* when it began; 0: no turn was had */
+	size_t run;
+};
+
+/* Predicate: some are due and nobody has the turn, or none can come any more. */
+static int await_turn_locked(struct turn *turn, int64_t deadline)
+{
+	mppool *pool = turn->pool;
+	bool timed_out = deadline == 0;
+
+	while (pool->ndue == 0 ? !pool->due_stop : pool->calling) {
+		if (timed_out)
+			return pool->ndue > 0 ? ETIMEDOUT : 0;
+		if (mpp_frame_in_pool(pool))
+			return EDEADLK;
+		timed_out = sleep_locked(pool, deadline) == ETIMEDOUT;
+	}
+	turn->due = pool->ndue;
+	pool->calling = turn->due > 0;
+	return 0;
+}
+
+static void turn_over(void *arg)
+{
+	struct turn *turn = arg;
+	mppool *pool = turn->pool;
+	bool wake;
+
+	mpp_frame_top = &turn->frame;
+	mpp_frame_pop(&turn->frame);
+	if (mpp_pool_is_foreign(pool))
+		return;
+	mpp_lock(&pool->lock);
+	pool->calling = false;
+	wake = (pool->ndue > 0 || pool->due_stop) && someone_sleeps_locked(pool);
+	mpp_unlock(&pool->lock);
+	if (wake)
+		mpp_wake_all(&pool->due_word);   /* with due_stop not only the next one is waiting for that */
+}
+
+static struct mpp_job *next_of(struct turn *turn)
+{
+	mppool *pool = turn->pool;
+	struct mpp_job *job;
+
+	if (turn->run == turn->due || mpp_pool_is_foreign(pool))
+		return NULL;
+	mpp_lock(&pool->lock);
+	job = take_locked(pool);
+	mpp_unlock(&pool->lock);
+	return job;
+}
+
+static void have_turn(struct turn *turn)
+{
+	struct mpp_job *job;
+
+	mpp_frame_init(&turn->frame, turn->pool, &turn->pool->state);
+	mpp_frame_push(&turn->frame);
+	pthread_cleanup_push(turn_over, turn);
+	while ((job = next_of(turn)) != NULL) {
+		run(job, &turn->frame);
+		turn->run++;
+	}
+	pthread_cleanup_pop(1);
+}
+
+int mpp_callbacks_poll(mppool *pool, int64_t deadline, size_t *ret_run)
+{
+	struct turn turn = {.pool = pool, .due = 0, .run = 0};
+	int error;
+
+	mpp_lock(&pool->lock);
+	error = await_turn_locked(&turn, deadline);
+	mpp_unlock(&pool->lock);
+	if (error)
+		return error;
+	if (turn.due > 0)
+		have_turn(&turn);
+	if (mpp_pool_is_foreign(pool))
+		return MPPOOL_EFORKED;
+	*ret_run = turn.run;
+	return 0;
+}
+
+/* -------------------------------------------------------------------------------------------------- the descriptor */
+
+int mpp_callbacks_fd(mppool *pool, int *ret_fd)
+{
+	struct mpp_event fresh = MPP_EVENT_INIT;
+	bool open;
+	int error;
+
+	mpp_lock(&pool->lock);
+	open = mpp_event_is_open(&pool->event);
+	mpp_unlock(&pool->lock);
+	if (!open && (error = mpp_event_open(&fresh)) != 0)
+		return error;
+	mpp_lock(&pool->lock);
+	if (!mpp_event_is_open(&pool->event)) {
+		pool->event = fresh;
+		fresh = (struct mpp_event)MPP_EVENT_INIT;
+		mpp_event_set(&pool->event, pool->ndue > 0);
+	}
+	*ret_fd = pool->event.fd;
+	mpp_unlock(&pool->lock);
+	mpp_event_close(&fresh);         /* another thread was first */
+	return 0;
+}
+
+void mpp_callbacks_abandon(mppool *pool)
+{
+	struct mpp_job *job;
+
+	mpp_event_close(&pool->event);   /* the parent's is the same: it is not to be lowered */
+	while ((job = take_locked(pool)) != NULL)
+		mpp_job_abandon_due(job);
+}
