@@ -84,12 +84,10 @@ void mpp_pool_advance_locked(mppool *pool)
 		return;
 	if (!pool->finished && (state > MPPOOL_CLOSED || quiescent_locked(pool)))
 		release_workers_locked(pool);
-	if (pool->finished && pool->nalive == 0 && pool->registered == 0 && !pool->draw_stop) {
+	if (pool->finished && pool->registered == 0 && !pool->draw_stop) {
 		pool->draw_stop = true;
 		mpp_add(&pool->draw_word, 1);
 		mpp_wake_all(&pool->draw_word);
-	}
-	if (pool->draw_stop && pool->nhandlers == 0 && !pool->due_stop) {
 		pool->due_stop = true;
 		mpp_add(&pool->due_word, 1);
 		mpp_wake_all(&pool->due_word);

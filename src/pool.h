@@ -29,11 +29,10 @@
  * Shutdown, each step under the lock by whoever made its condition true (mpp_pool_advance_locked):
  *   closed      and nothing is queued, open, registered, and every worker idle -> finished
  *   terminated  or broken -> finished
- *   finished    -> workers leave
- *   and no worker and no registered job is left -> task handlers leave
- *   and no task handler is left -> no callback will come due any more (due_stop): the result handler leaves when it
- *       has called those that are
- *   and no thread is left -> join returns */
+ *   finished    -> workers leave; nothing is accepted any more, not even from what still runs
+ *   and no registered job is left, and so no generator -> task handlers leave; no callback will come due any more
+ *       (due_stop): the result handler leaves when it has called those that are
+ *   no thread is left -> join returns */
 #ifndef MPP_POOL_H
 #define MPP_POOL_H
 

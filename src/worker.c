@@ -618,7 +618,7 @@ static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_wo
 	}
 	mpp_unlock(&pool->lock);
 	job = batch ? watch_batch(w, batch) : steal(w);
-	again = batch || job || (w->searching && spin(w, budget));
+	again = batch || job || (w->searching && w->took > 0 && spin(w, budget));         /* after work more may come */
 	if (again && !job)
 		gather(w);
 	mpp_lock(&pool->lock);
