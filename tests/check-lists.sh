@@ -19,6 +19,6 @@ listed()
 }
 
 listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] man/html.* man/*.css examples/README examples/*.[ch] \
-	examples/*/* \
+	examples/*/*.[ch] examples/*/*.py \
 	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/*
 exit $status
