@@ -64,6 +64,3 @@ html/index.html: $(dist_man_MANS) man/html.awk man/html.sh man/mppool.css
 install-html-local: html/index.html
 	$(MKDIR_P) '$(DESTDIR)$(htmldir)'
 	$(INSTALL_DATA) html/* '$(DESTDIR)$(htmldir)'
-
-clean-local:
-	rm -rf html

@@ -62,4 +62,8 @@ if test "$version" != "$PACKAGE_VERSION"; then
 	echo "mppool.h says version $version, configure says $PACKAGE_VERSION: run autoreconf -fi"
 	status=1
 fi
+if ! sed 1q "$srcdir/debian/changelog" | grep -q -F "mppool ($version) "; then
+	echo "debian/changelog says another version than mppool.h: $version"
+	status=1
+fi
 exit $status

@@ -81,6 +81,7 @@ script_tests = \
 EXTRA_DIST += \
 	$(script_tests) \
 	tests/check-builds.sh \
+	tests/check-debian.sh \
 	tests/declarations.awk \
 	tests/examples-common.sh \
 	tests/examples.awk \
@@ -174,10 +175,12 @@ endif
 # ----------------------------------------------------------------------------------------------------- further checks
 
 # Too long, or in need of too much, for make check.
-.PHONY: check-builds
+.PHONY: check-builds check-debian
 check-builds:
 	@CC='$(CC)' MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' srcdir='$(srcdir)' \
 	script_tests='$(script_tests)' $(SHELL) $(srcdir)/tests/check-builds.sh
+check-debian:
+	@MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' $(SHELL) $(srcdir)/tests/check-debian.sh
 
 # --------------------------------------------------------------------------------------------------- make installcheck
 
