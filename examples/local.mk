@@ -3,9 +3,14 @@
 # One idea a file. Each is linked with the library, and some with one more. from_python has pairs: a Python program and
 # its port to C. tests/from_python.sh runs both.
 plain_examples = \
+	examples/cksums \
 	examples/initializer_state \
+	examples/montecarlo \
+	examples/pmap \
 	examples/portscan \
 	examples/progress_bar \
+	examples/psort \
+	examples/wordcount \
 	$(python_ports)
 
 python_ports = \
@@ -32,12 +37,17 @@ python_ports = \
 
 LDADD = libmppool.la $(LIBM)
 noinst_PROGRAMS += $(plain_examples)
-all_examples = $(plain_examples) examples/hashfiles examples/pgzip
+all_examples = $(plain_examples) examples/hashfiles examples/mandelbrot examples/pgzip
 
 if HAVE_CRYPTO
 noinst_PROGRAMS += examples/hashfiles
 endif
 examples_hashfiles_LDADD = $(LDADD) $(CRYPTO_LIBS)
+
+if HAVE_PNG
+noinst_PROGRAMS += examples/mandelbrot
+endif
+examples_mandelbrot_LDADD = $(LDADD) $(PNG_LIBS)
 
 if HAVE_ZLIB
 noinst_PROGRAMS += examples/pgzip

@@ -117,6 +117,7 @@ if test -e "$srcdir/config.status"; then
 fi
 no_check='PKG_CONFIG_LIBDIR=/nonexistent'
 no_pkg_config='ac_cv_path_ac_pt_PKG_CONFIG= ac_cv_path_PKG_CONFIG='
+no_png=ac_cv_header_png_h=no
 no_zlib=ac_cv_header_zlib_h=no
 no_crypto=ac_cv_header_openssl_evp_h=no
 no_cxx='ac_cv_prog_CXX= ac_cv_prog_CLANGXX='
@@ -127,6 +128,7 @@ no_tools='ac_cv_prog_MANDOC= ac_cv_prog_VALGRIND= ac_cv_prog_CMAKE='
 tests=
 without "Check" '^CHECK_LIBS = *$' $no_check
 without "zlib" '^ZLIB_LIBS = *$' $no_zlib
+without "libpng" '^PNG_LIBS = *$' $no_png
 without "OpenSSL" '^CRYPTO_LIBS = *$' $no_crypto
 without "futexes" '#undef HAVE_FUTEX' --disable-futex
 without "a shared library" 'HAVE_FUTEX' --disable-shared
@@ -137,5 +139,5 @@ tests=tests/check-header.sh
 without "a C++ compiler" '^CXX = *$' $no_cxx
 without "clang" '^CLANG = *$' $no_clang
 tests=$script_tests
-without "anything" '^CHECK_LIBS = *$' $no_check $no_pkg_config $no_zlib $no_crypto $no_cxx $no_clang $no_tools
+without "anything" '^CHECK_LIBS = *$' $no_check $no_pkg_config $no_png $no_zlib $no_crypto $no_cxx $no_clang $no_tools
 echo "check-builds: $builds builds"

@@ -86,6 +86,7 @@ program()
 		case $example in
 		*/pgzip) extra=$ZLIB_LIBS; test -n "$extra" || continue ;;
 		*/hashfiles) extra=$CRYPTO_LIBS; test -n "$extra" || continue ;;
+		*/mandelbrot) extra=$PNG_LIBS; test -n "$extra" || continue ;;
 		esac
 		$CC $CFLAGS $SAN_CFLAGS $cflags "$srcdir/$example.c" -o "$tmp/example" $libs $extra $LIBM \
 			$PTHREAD_LIBS ||

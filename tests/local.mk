@@ -76,7 +76,8 @@ script_tests = \
 	tests/check-man-lint.sh \
 	tests/check-symbols.sh \
 	tests/examples.sh \
-	tests/from_python.sh
+	tests/from_python.sh \
+	tests/programs.sh
 
 EXTRA_DIST += \
 	$(script_tests) \
@@ -104,6 +105,7 @@ EXTRA_DIST += \
 	tests/expected/initializer_state.txt \
 	tests/expected/map_and_iterate.txt \
 	tests/expected/map_async_and_forget.txt \
+	tests/expected/montecarlo.txt \
 	tests/header_sugar.c \
 	tests/installcheck.sh \
 	tests/results.awk \
@@ -134,10 +136,10 @@ script_environment = \
 	LIBTOOL='$(LIBTOOL)'; MANDOC='$(MANDOC)'; NM='$(NM_PROG)'; \
 	PACKAGE_VERSION='$(PACKAGE_VERSION)'; PKG_CONFIG='$(PKG_CONFIG)'; PTHREAD_CFLAGS='$(PTHREAD_CFLAGS)'; \
 	PTHREAD_LIBS='$(PTHREAD_LIBS)'; SAN_CFLAGS='$(SAN_CFLAGS)'; VERSION_SCRIPT='$(version_script)'; \
-	ZLIB_LIBS='$(ZLIB_LIBS)'; top_builddir='$(top_builddir)'; top_srcdir='$(top_srcdir)'; srcdir='$(srcdir)'; \
+	PNG_LIBS='$(PNG_LIBS)'; ZLIB_LIBS='$(ZLIB_LIBS)'; top_builddir='$(top_builddir)'; top_srcdir='$(top_srcdir)'; srcdir='$(srcdir)'; \
 	export AWK CC CLANG CLANGXX CPPFLAGS CRYPTO_LIBS CXX EXEEXT LIBM LIBTOOL MANDOC NM PACKAGE_VERSION; \
 	export PKG_CONFIG PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS VERSION_SCRIPT; \
-	export ZLIB_LIBS top_builddir top_srcdir srcdir;
+	export PNG_LIBS ZLIB_LIBS top_builddir top_srcdir srcdir;
 AM_TESTS_ENVIRONMENT = $(test_environment) $(script_environment)
 
 if HAVE_VERSION_SCRIPT
