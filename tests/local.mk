@@ -81,6 +81,7 @@ script_tests = \
 
 EXTRA_DIST += \
 	$(script_tests) \
+	tests/check-abi.sh \
 	tests/check-builds.sh \
 	tests/check-debian.sh \
 	tests/declarations.awk \
@@ -177,12 +178,16 @@ endif
 # ----------------------------------------------------------------------------------------------------- further checks
 
 # Too long, or in need of too much, for make check.
-.PHONY: check-builds check-debian
+.PHONY: check-abi check-builds check-debian update-abi
 check-builds:
 	@CC='$(CC)' MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' srcdir='$(srcdir)' \
 	script_tests='$(script_tests)' $(SHELL) $(srcdir)/tests/check-builds.sh
+check-abi update-abi: libmppool.la
+	@CC='$(CC)' PACKAGE_VERSION='$(PACKAGE_VERSION)' host_cpu='$(host_cpu)' srcdir='$(srcdir)' \
+	$(SHELL) $(srcdir)/tests/check-abi.sh $(@:-abi=)
 check-debian:
 	@MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' $(SHELL) $(srcdir)/tests/check-debian.sh
+EXTRA_DIST += abi/constants abi/suppressions abi/x86_64.abi
 
 # --------------------------------------------------------------------------------------------------- make installcheck
 
