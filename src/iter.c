@@ -1,123 +1,24 @@
-/* layer 5: IMapIterator. */
-#include "wait.h"
+/* layer 5: IMapIterator: the calls on iterators of every kind. */
+#include "iter.h"
 
-#include "memory.h"
-
-static bool is_foreign(const struct mpp_stream *s)
-{
-	const struct mpp_job *job = &s->multi.job;
-
-	return job->generation != mpp_fork_generation() && !(mpp_load(&job->state) & MPP_ENDED);
-}
-
-/* Nothing to take yet. Sleeps until there may be, or runs items itself where that is its business. Predicate:
- * mpp_stream_take() does not say EAGAIN, or a helper has something to claim. */
-static int await_item(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure,
-                      int64_t deadline)
-{
-	bool timed_out = false, helps = false;
-	int code;
-
-	for (;;) {
-		uint32_t word;
-
-		code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
-		if (code != EAGAIN)
-			return code;
-		if (deadline == 0 || timed_out)
-			return ETIMEDOUT;
-		if (mpp_wait_is_deadlock(&s->multi.job))
-			return EDEADLK;
-		if (!(mpp_load(&s->multi.job.state) & MPP_ENDED) && mpp_frame_top)
-			helps = mpp_wait_help_stream(s, deadline);
-		mpp_add(helps ? &s->helpers : &s->waiters, 1);
-		if (helps)
-			mpp_add(&s->waiters, 1);
-		word = mpp_load_seq(&s->signal);
-		code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
-		if (code == EAGAIN && !(helps && mpp_multi_claimable(&s->multi)))
-			timed_out = mpp_park(&s->signal, word, deadline) == ETIMEDOUT;
-		mpp_sub(&s->waiters, 1);
-		if (helps)
-			mpp_sub(&s->helpers, 1);
-		if (code != EAGAIN)
-			return code;
-	}
-}
-
-/* A consumer without a buffer takes nothing: a result that has a drop_result is dropped for it. */
-static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_failure **ret_failure, int64_t deadline)
-{
-	const struct mpp_func *func = s->multi.job.func;
-	alignas(max_align_t) char small[MPP_SCRATCH];
-	void *result = func->f.result_size > sizeof small ? mpp_alloc(func->f.result_size) : small;
-	int code;
-
-	if (!result)
-		return ENOMEM;
-	code = await_item(s, result, ret_index, ret_failure, deadline);
-	if (code == 0)
-		func->f.drop_result(result, func->f.context);
-	if (result != small)
-		mpp_free(result);
-	return code;
-}
+#include "sync.h"
 
 MPP_PUBLIC int mppool_iter_next(mppool_iter *iter, void *ret_result, size_t *ret_index, double timeout)
 {
-	struct mpp_stream *s = mpp_stream_of_iter(iter);
-	struct mpp_failure *failure = NULL;
 	int64_t deadline;
-	int code;
 
 	if (!iter || mpp_deadline(timeout, &deadline) != 0)
 		return EINVAL;
-	if (is_foreign(s))
-		return MPPOOL_EFORKED;
-	if (!ret_result && s->multi.job.func->f.drop_result && s->multi.job.func->f.result_size > 0)
-		code = next_and_drop(s, ret_index, &failure, deadline);
-	else
-		code = await_item(s, ret_result, ret_index, &failure, deadline);
-	if (code == MPPOOL_ETASK) {
-		mpp_last_error_set(&failure->error);
-		mpp_failure_free(failure);
-	} else if (code == MPPOOL_EITER) {
-		mpp_last_error_set(&s->multi.more.failure->error);       /* constant since the drawing ended */
-	} else if (code == MPPOOL_EBROKEN) {
-		mpp_last_error_set(mpp_job_error(&s->multi.job));
-	}
-	return code;
+	return iter->kind->next(iter, ret_result, ret_index, deadline);
 }
 
 MPP_PUBLIC int mppool_iter_cancel(mppool_iter *iter)
 {
-	struct mpp_stream *s = mpp_stream_of_iter(iter);
-
-	if (!iter)
-		return EINVAL;
-	if (is_foreign(s))
-		return MPPOOL_EFORKED;
-	if (mpp_load(&s->multi.pending) == 0 || mpp_stream_told(s))
-		return EALREADY;
-	return mpp_multi_halt(&s->multi, ECANCELED, true, false) > 0 ? 0 : EBUSY;
+	return iter ? iter->kind->cancel(iter) : EINVAL;
 }
 
 MPP_PUBLIC void mppool_iter_free(mppool_iter *iter)
 {
-	struct mpp_stream *s = mpp_stream_of_iter(iter);
-	struct mpp_job *job;
-
-	if (!iter)
-		return;
-	job = &s->multi.job;
-	if (is_foreign(s)) {
-		mpp_job_abandon_handle(job);
-		return;
-	}
-	if (!(mpp_load(&job->state) & MPP_ENDED)) {
-		mpp_multi_halt(&s->multi, ECANCELED, true, false);
-		if (!mpp_frame_in_job(job))
-			mpp_job_wait(job, MPP_NEVER);
-	}
-	mpp_job_detach(job);
+	if (iter)
+		iter->kind->free(iter);
 }

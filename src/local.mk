@@ -15,8 +15,9 @@ libmppool_internal_la_SOURCES = \
 	src/fork.c src/fork.h \
 	src/frame.c src/frame.h \
 	src/func.c src/func.h \
+	src/imap.c \
 	src/items.c src/items.h \
-	src/iter.c \
+	src/iter.c src/iter.h \
 	src/job.c src/job.h \
 	src/memory.c src/memory.h \
 	src/multi.c src/multi.h \

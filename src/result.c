@@ -1,11 +1,6 @@
 /* layer 5: AsyncResult. */
 #include "wait.h"
 
-static bool is_foreign(const struct mpp_job *job)
-{
-	return job->generation != mpp_fork_generation() && !(mpp_load(&job->state) & MPP_ENDED);
-}
-
 static bool has_ended(const struct mpp_job *job)
 {
 	return mpp_load(&job->state) & MPP_ENDED;
@@ -30,7 +25,7 @@ static int wait_for(struct mpp_job *job, double timeout, bool help_from_outside)
 
 	if (!job || mpp_deadline(timeout, &deadline) != 0)
 		return EINVAL;
-	return is_foreign(job) ? MPPOOL_EFORKED : mpp_wait_for(job, deadline, help_from_outside);
+	return mpp_job_is_foreign(job) ? MPPOOL_EFORKED : mpp_wait_for(job, deadline, help_from_outside);
 }
 
 MPP_PUBLIC int mppool_result_wait(mppool_result *result, double timeout)
@@ -67,7 +62,7 @@ MPP_PUBLIC int mppool_result_successful(const mppool_result *result, int *ret_su
 
 	if (!result || !ret_successful)
 		return EINVAL;
-	if (is_foreign(job))
+	if (mpp_job_is_foreign(job))
 		return MPPOOL_EFORKED;
 	if (!has_ended(job))
 		return MPPOOL_ENOTREADY;
@@ -114,7 +109,7 @@ MPP_PUBLIC int mppool_result_cancel(mppool_result *result)
 
 	if (!result)
 		return EINVAL;
-	if (is_foreign(job))
+	if (mpp_job_is_foreign(job))
 		return MPPOOL_EFORKED;
 	if (has_ended(job))
 		return EALREADY;
@@ -145,7 +140,7 @@ MPP_PUBLIC int mppool_result_progress(const mppool_result *result, size_t *ret_d
 
 	if (!result)
 		return EINVAL;
-	if (is_foreign(job))
+	if (mpp_job_is_foreign(job))
 		return MPPOOL_EFORKED;
 	if (ret_total)
 		*ret_total = total_of(job);
@@ -158,7 +153,7 @@ MPP_PUBLIC void mppool_result_free(mppool_result *result)
 {
 	if (!result)
 		return;
-	if (is_foreign(mpp_job_of(result)))
+	if (mpp_job_is_foreign(mpp_job_of(result)))
 		mpp_job_abandon_handle(mpp_job_of(result));
 	else
 		mpp_job_detach(mpp_job_of(result));

@@ -22,6 +22,7 @@
 #ifndef MPP_STREAM_H
 #define MPP_STREAM_H
 
+#include "iter.h"
 #include "multi.h"
 
 enum mpp_drawing { MPP_DRAW_IDLE, MPP_DRAW_SCHEDULED, MPP_DRAW_DRAWING, MPP_DRAW_DONE };
@@ -45,6 +46,7 @@ struct mpp_block {
 
 struct mpp_stream {
 	struct mpp_multi multi;
+	struct mppool_iter iter;         /* constant: what the user holds, unless it is a sink */
 	bool ordered, sink;              /* constant */
 	size_t block_items;              /* constant: a multiple of the unit */
 	size_t arg_stride;               /* constant: bytes of all arguments of an item; 0: columns */

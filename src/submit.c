@@ -536,7 +536,8 @@ static int imap(mppool *pool, const struct imap_call *call, const struct mppool_
 		error = new_imap(&sub, call, &m);
 	if (error)
 		return error;
-	sub.handle = mpp_stream_of(m);
+	mpp_stream_of(m)->iter.kind = &mpp_iter_of_stream;
+	sub.handle = &mpp_stream_of(m)->iter;
 	sub.ret_handle = (void **)(void *)ret_iter;
 	error = accept(&sub, &m->job);
 	if (error)

@@ -24,9 +24,10 @@ static inline struct mpp_job *mpp_job_of(const mppool_result *result)
 	return (struct mpp_job *)(uintptr_t)result;
 }
 
-static inline struct mpp_stream *mpp_stream_of_iter(const mppool_iter *iter)
+/* Of a process that this one was forked from, where it will end without anybody's noticing it here? */
+static inline bool mpp_job_is_foreign(const struct mpp_job *job)
 {
-	return (struct mpp_stream *)(uintptr_t)iter;
+	return job->generation != mpp_fork_generation() && !(mpp_load(&job->state) & MPP_ENDED);
 }
 
 #endif

@@ -1,0 +1,115 @@
+/* layer 5: the iterators of imap and imap_unordered. */
+#include "wait.h"
+
+#include "memory.h"
+
+static struct mpp_stream *stream_of(mppool_iter *iter)
+{
+	return mpp_container(iter, struct mpp_stream, iter);
+}
+
+/* Nothing to take yet. Sleeps until there may be, or runs items itself where that is its business. Predicate:
+ * mpp_stream_take() does not say EAGAIN, or a helper has something to claim. */
+static int await_item(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure,
+                      int64_t deadline)
+{
+	bool timed_out = false, helps = false;
+	int code;
+
+	for (;;) {
+		uint32_t word;
+
+		code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
+		if (code != EAGAIN)
+			return code;
+		if (deadline == 0 || timed_out)
+			return ETIMEDOUT;
+		if (mpp_wait_is_deadlock(&s->multi.job))
+			return EDEADLK;
+		if (!(mpp_load(&s->multi.job.state) & MPP_ENDED) && mpp_frame_top)
+			helps = mpp_wait_help_stream(s, deadline);
+		mpp_add(helps ? &s->helpers : &s->waiters, 1);
+		if (helps)
+			mpp_add(&s->waiters, 1);
+		word = mpp_load_seq(&s->signal);
+		code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
+		if (code == EAGAIN && !(helps && mpp_multi_claimable(&s->multi)))
+			timed_out = mpp_park(&s->signal, word, deadline) == ETIMEDOUT;
+		mpp_sub(&s->waiters, 1);
+		if (helps)
+			mpp_sub(&s->helpers, 1);
+		if (code != EAGAIN)
+			return code;
+	}
+}
+
+/* A consumer without a buffer takes nothing: a result that has a drop_result is dropped for it. */
+static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_failure **ret_failure, int64_t deadline)
+{
+	const struct mpp_func *func = s->multi.job.func;
+	alignas(max_align_t) char small[MPP_SCRATCH];
+	void *result = func->f.result_size > sizeof small ? mpp_alloc(func->f.result_size) : small;
+	int code;
+
+	if (!result)
+		return ENOMEM;
+	code = await_item(s, result, ret_index, ret_failure, deadline);
+	if (code == 0)
+		func->f.drop_result(result, func->f.context);
+	if (result != small)
+		mpp_free(result);
+	return code;
+}
+
+static int next(mppool_iter *iter, void *ret_result, size_t *ret_index, int64_t deadline)
+{
+	struct mpp_stream *s = stream_of(iter);
+	struct mpp_failure *failure = NULL;
+	int code;
+
+	if (mpp_job_is_foreign(&s->multi.job))
+		return MPPOOL_EFORKED;
+	if (!ret_result && s->multi.job.func->f.drop_result && s->multi.job.func->f.result_size > 0)
+		code = next_and_drop(s, ret_index, &failure, deadline);
+	else
+		code = await_item(s, ret_result, ret_index, &failure, deadline);
+	if (code == MPPOOL_ETASK) {
+		mpp_last_error_set(&failure->error);
+		mpp_failure_free(failure);
+	} else if (code == MPPOOL_EITER) {
+		mpp_last_error_set(&s->multi.more.failure->error);       /* constant since the drawing ended */
+	} else if (code == MPPOOL_EBROKEN) {
+		mpp_last_error_set(mpp_job_error(&s->multi.job));
+	}
+	return code;
+}
+
+static int cancel(mppool_iter *iter)
+{
+	struct mpp_stream *s = stream_of(iter);
+
+	if (mpp_job_is_foreign(&s->multi.job))
+		return MPPOOL_EFORKED;
+	if (mpp_load(&s->multi.pending) == 0 || mpp_stream_told(s))
+		return EALREADY;
+	return mpp_multi_halt(&s->multi, ECANCELED, true, false) > 0 ? 0 : EBUSY;
+}
+
+static void free_iter(mppool_iter *iter)
+{
+	struct mpp_stream *s = stream_of(iter);
+	struct mpp_job *job = &s->multi.job;
+
+	if (mpp_job_is_foreign(job)) {
+		mpp_job_abandon_handle(job);
+		return;
+	}
+	if (!(mpp_load(&job->state) & MPP_ENDED)) {
+		mpp_multi_halt(&s->multi, ECANCELED, true, false);
+		if (!mpp_frame_in_job(job))
+			mpp_job_wait(job, MPP_NEVER);
+	}
+	mpp_job_detach(job);
+}
+
+const struct mpp_iter_kind mpp_iter_of_stream = {next, cancel, free_iter};
