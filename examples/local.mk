@@ -3,6 +3,7 @@
 # One idea a file. Each is linked with the library, and some with one more. from_python has pairs: a Python program and
 # its port to C. tests/from_python.sh runs both.
 plain_examples = \
+	examples/as_completed \
 	examples/cksums \
 	examples/initializer_state \
 	examples/montecarlo \
@@ -10,6 +11,7 @@ plain_examples = \
 	examples/portscan \
 	examples/progress_bar \
 	examples/psort \
+	examples/wait_first_completed \
 	examples/wordcount \
 	$(python_ports)
 

@@ -263,6 +263,18 @@ int mppool_poll(mppool *pool, double timeout, size_t *ret_run);
 /* The same descriptor at every call: readable while callbacks are due; never to be read or closed. For event loops. */
 int mppool_fd(mppool *pool, int *ret_fd);
 
+/* ----------------------------------------------------------------------------------------------- groups of results */
+
+enum { MPPOOL_FIRST_COMPLETED = 0, MPPOOL_FIRST_FAILED = 1, MPPOOL_ALL_COMPLETED = 2 };          /* mppool_wait() */
+
+/* concurrent.futures.wait: until one of n results is ready, until one has failed or all are ready, until all are ready.
+ * 0 with the number of those that are ready, or ETIMEDOUT, EDEADLK. A result that is freed meanwhile counts no more. */
+int mppool_wait(mppool_result *const results[], size_t n, int when, double timeout, size_t *ret_ready);
+
+/* concurrent.futures.as_completed: mppool_iter_next() hands out the results themselves, as mppool_result pointers, in the
+ * order of completion. They stay the caller's; one that was freed before its turn is left out. */
+int mppool_as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter);
+
 /* ----------------------------------------------------------------------------------------------------- inside a task */
 
 int mppool_worker_index(void);           /* 0 to workers-1; outside a worker -1 */

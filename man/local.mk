@@ -4,6 +4,7 @@ dist_man_MANS = \
 	man/mppool.7 \
 	man/mppool_apply.3 \
 	man/mppool_apply_async.3 \
+	man/mppool_as_completed.3 \
 	man/mppool_close.3 \
 	man/mppool_cpu_count.3 \
 	man/mppool_create.3 \
@@ -46,6 +47,7 @@ dist_man_MANS = \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \
 	man/mppool_version.3 \
+	man/mppool_wait.3 \
 	man/mppool_wait_idle.3 \
 	man/mppool_worker_index.3 \
 	man/mppool_worker_state.3

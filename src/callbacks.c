@@ -49,6 +49,8 @@ void mpp_pool_callback_due(mppool *pool, struct mpp_job *job)
 {
 	bool polled = mpp_pool_is_polled(pool), wake, wake_job;
 
+	if (polled)
+		mpp_job_tell(job, mpp_job_more(job)->outcome);
 	mpp_lock(&pool->lock);
 	append_locked(pool, job);
 	wake_job = mpp_job_due(job, polled);
@@ -58,6 +60,8 @@ void mpp_pool_callback_due(mppool *pool, struct mpp_job *job)
 		mpp_pool_advance_locked(pool);
 	}
 	mpp_unlock(&pool->lock);
+	if (polled)
+		mpp_watch_unlock(job);
 	if (wake)                        /* from here on nothing is read from job and pool: both may be gone */
 		mpp_wake_one(&pool->due_word);
 	if (wake_job)

@@ -1,11 +1,13 @@
 /* layer 1: after fork the child has the pools' memory but none of their threads.
  *
  * Every pool, result and iterator remembers the generation of the process that made it; in a child the generation is
- * another one. The process-wide store of blocks must stay usable, so its locks are held over the fork. */
+ * another one. The process-wide store of blocks and the table of watches must stay usable, so their locks are held over
+ * the fork. */
 #include "fork.h"
 
 #include "memory.h"
 #include "sync.h"
+#include "watch.h"
 
 #include <pthread.h>
 
@@ -13,9 +15,10 @@ static unsigned char generation;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watch_error;
 
-/* Locks of the store first: taking them may mean to park. */
+/* Locks in the order of their ranks, and before the words that one may have to park on to get them. */
 static void before(void)
 {
+	mpp_watch_before_fork();
 	mpp_memory_before_fork();
 	mpp_park_before_fork();
 }
@@ -24,6 +27,7 @@ static void in_parent(void)
 {
 	mpp_park_after_fork();
 	mpp_memory_after_fork();
+	mpp_watch_after_fork();
 }
 
 static void in_child(void)
@@ -31,6 +35,7 @@ static void in_child(void)
 	generation++;
 	mpp_park_in_child();
 	mpp_memory_after_fork();
+	mpp_watch_after_fork();
 }
 
 static void watch(void)

@@ -16,5 +16,6 @@ struct mppool_iter {
 };
 
 extern const struct mpp_iter_kind mpp_iter_of_stream;    /* imap.c: mppool_imap and mppool_imap_unordered */
+extern const struct mpp_iter_kind mpp_iter_of_group;     /* group.c: mppool_as_completed */
 
 #endif

@@ -390,6 +390,8 @@ void mpp_job_refuse(struct mpp_job *job)
 
 void mpp_job_abandon_handle(struct mpp_job *job)
 {
+	if (mpp_load(&job->state) & MPP_WATCHED)
+		mpp_watch_forget(job);
 	if (!(mpp_or(&job->state, MPP_DETACHED) & (MPP_QUEUED | MPP_DUE)))
 		free_memory(job);
 }
@@ -412,6 +414,39 @@ void mpp_job_abandon_due(struct mpp_job *job)
 	abandon(job, MPP_DUE);
 }
 
+void mpp_job_tell(struct mpp_job *job, enum mpp_outcome outcome)
+{
+	mpp_watch_lock(job);
+	mpp_watch_tell_all_locked(job, outcome == MPP_OK);
+}
+
+static uint32_t over(uint32_t state, enum mpp_outcome outcome)
+{
+	return (state & ~MPP_DUE) | MPP_ENDED | (uint32_t)outcome << MPP_OUTCOME_SHIFT;
+}
+
+/* Nobody frees the handle before the lock is released. If somebody had done so before it was taken, the watches were
+ * gone; then nothing was told, and the state that was not expected is the caller's business. */
+static bool end_watched(struct mpp_job *job, uint32_t *state, enum mpp_outcome outcome)
+{
+	bool ended;
+
+	mpp_job_tell(job, outcome);
+	do
+		ended = mpp_cas(&job->state, state, over(*state, outcome));
+	while (!ended && !(*state & MPP_DETACHED));
+	mpp_watch_unlock(job);
+	return ended;
+}
+
+/* One try at the step from *state to being over, or as many as it takes. On failure *state is what was found. */
+static bool try_end(struct mpp_job *job, uint32_t *state, enum mpp_outcome outcome)
+{
+	if (mpp_unlikely((*state & (MPP_WATCHED | MPP_ENDED)) == MPP_WATCHED))
+		return end_watched(job, state, outcome);
+	return mpp_cas(&job->state, state, over(*state, outcome));
+}
+
 /* The last hooks that the job itself sees to, then it is over. Returns the state that it had before. */
 static uint32_t settle(struct mpp_job *job, enum mpp_outcome outcome)
 {
@@ -428,8 +463,7 @@ static uint32_t settle(struct mpp_job *job, enum mpp_outcome outcome)
 				drop_untaken(job, outcome, false);
 			settled = true;
 		}
-	while (!mpp_cas(&job->state, &state,
-	                (state & ~MPP_DUE) | MPP_ENDED | (uint32_t)outcome << MPP_OUTCOME_SHIFT));
+	while (!try_end(job, &state, outcome));
 	return state;
 }
 
@@ -455,10 +489,29 @@ void mpp_job_called(struct mpp_job *job)
 		free_memory(job);
 }
 
+/* W2. */
+bool mpp_job_watch(struct mpp_job *job, struct mpp_watch *w)
+{
+	bool added;
+
+	mpp_watch_lock(job);
+	added = mpp_watch_add_locked(w);
+	if (added) {
+		uint32_t state = mpp_or(&job->state, MPP_WATCHED);
+
+		if (state & MPP_ENDED)
+			mpp_watch_tell_locked(w, state >> MPP_OUTCOME_SHIFT == MPP_OK);
+	}
+	mpp_watch_unlock(job);
+	return added;
+}
+
 void mpp_job_detach(struct mpp_job *job)
 {
 	uint32_t state = mpp_load(&job->state);
 
+	if (mpp_unlikely(state & MPP_WATCHED))
+		mpp_watch_forget(job);
 	while (!is_over(state))
 		if (mpp_cas(&job->state, &state, state | MPP_DETACHED))
 			return;

@@ -17,7 +17,8 @@
  *   J3  The last hook has returned when the job is over, and nothing that the caller lent is touched then. Of what was
  *       lent to a job that has MPP_ENDED and MPP_DUE only userdata and the hooks' context are.
  *   J4  job->pool may be used while the job is not ended by those who know that the pool waits for it: pool threads, and
- *       anybody while the job is MPP_REGISTERED (the pool's threads stay until no registered job is left). */
+ *       anybody while the job is MPP_REGISTERED (the pool's threads stay until no registered job is left).
+ *   J5  A job with MPP_WATCHED ends, and its handle is freed, by way of the lock of its watches: W1 to W3 in watch.h. */
 #ifndef MPP_JOB_H
 #define MPP_JOB_H
 
@@ -26,6 +27,7 @@
 #include "frame.h"
 #include "func.h"
 #include "items.h"
+#include "watch.h"
 
 enum mpp_kind { MPP_SINGLE, MPP_ARRAY, MPP_STREAM };
 
@@ -39,7 +41,8 @@ enum mpp_kind { MPP_SINGLE, MPP_ARRAY, MPP_STREAM };
 #define MPP_STOP 64u             /* running items see mppool_should_stop() */
 #define MPP_TAKEN 128u           /* the results were taken: drop_result is not called for them */
 #define MPP_DUE 256u             /* set once, cleared once: its callback is to come, and holds the job */
-#define MPP_OUTCOME_SHIFT 9      /* above: enum mpp_outcome, valid with MPP_ENDED */
+#define MPP_WATCHED 512u         /* somebody left watches for the end: J5. Set under their lock */
+#define MPP_OUTCOME_SHIFT 10     /* above: enum mpp_outcome, valid with MPP_ENDED */
 
 enum mpp_outcome {
 	MPP_OK,
@@ -108,9 +111,12 @@ struct mpp_more *mpp_job_more(const struct mpp_job *job);        /* NULL: a plai
 /* The last item ended: on to the callback, or to the end. */
 void mpp_job_complete(struct mpp_job *job, enum mpp_outcome outcome);
 
-/* Its callback comes due: sets MPP_DUE, and if it is `ready` before its callback MPP_ENDED. True: then sleepers on its
- * word are to be woken. */
+/* Its callback comes due: sets MPP_DUE, and if it is `ready` before its callback MPP_ENDED, between a mpp_job_tell() and
+ * the unlocking. True: then sleepers on its word are to be woken. */
 bool mpp_job_due(struct mpp_job *job, bool ready);
+
+/* W3: takes the lock of the job's watches, and tells them. The caller sets MPP_ENDED and unlocks. */
+void mpp_job_tell(struct mpp_job *job, enum mpp_outcome outcome);
 
 /* Runs the job's callback, in the frame of the calling thread. */
 void mpp_job_callback(struct mpp_job *job);
@@ -121,6 +127,9 @@ void mpp_job_called(struct mpp_job *job);        /* the same for one that was re
 
 /* Sleeps until MPP_ENDED. 0 or ETIMEDOUT. */
 int mpp_job_wait(struct mpp_job *job, int64_t deadline);
+
+/* From now on the group of w, a watch for this job, is told of its end, also if it has come. False: it has one already. */
+bool mpp_job_watch(struct mpp_job *job, struct mpp_watch *w);
 
 void mpp_job_detach(struct mpp_job *job);                        /* the user's handle goes */
 void mpp_job_dequeue(struct mpp_job *job);                       /* the engine's reference goes */

@@ -15,6 +15,7 @@ libmppool_internal_la_SOURCES = \
 	src/fork.c src/fork.h \
 	src/frame.c src/frame.h \
 	src/func.c src/func.h \
+	src/group.c \
 	src/imap.c \
 	src/items.c src/items.h \
 	src/iter.c src/iter.h \
@@ -36,6 +37,7 @@ libmppool_internal_la_SOURCES = \
 	src/thread.c src/thread.h \
 	src/version.c \
 	src/wait.c src/wait.h \
+	src/watch.c src/watch.h \
 	src/worker.c
 
 # -fexceptions: a task that leaves its thread runs the cleanup handlers of its callers, at no cost to those that

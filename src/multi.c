@@ -161,6 +161,16 @@ void mpp_multi_ref(struct mpp_multi *m)
 	mpp_add(&m->refs, 1);
 }
 
+bool mpp_multi_try_ref(struct mpp_multi *m)
+{
+	size_t refs = mpp_peek(&m->refs);
+
+	while (refs > 0)
+		if (mpp_cas(&m->refs, &refs, refs + 1))
+			return true;
+	return false;
+}
+
 void mpp_multi_unref(struct mpp_multi *m)
 {
 	if (mpp_sub(&m->refs, 1) == 1)

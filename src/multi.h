@@ -122,6 +122,7 @@ void mpp_multi_drop_undrawn(struct mpp_multi *m, size_t from);   /* columns that
 enum mpp_outcome mpp_multi_outcome(struct mpp_multi *m);         /* once no item is left that may change it */
 void mpp_multi_ended(struct mpp_multi *m, size_t items);         /* M3 */
 void mpp_multi_ref(struct mpp_multi *m);
+bool mpp_multi_try_ref(struct mpp_multi *m);     /* false: M4's last reference is gone, or about to go */
 void mpp_multi_unref(struct mpp_multi *m);
 void mpp_multi_unref_lost(void *m);              /* the same, as a cleanup handler */
 

@@ -330,7 +330,7 @@ static void publish_drawn(struct mpp_stream *s, size_t count)
 		mpp_multi_halt(m, m->halt_code, false, m->failed_fast);
 	} else if (m->unit == 1 || limit / m->unit != (limit - count) / m->unit) {      /* another whole chunk */
 		mpp_pool_list(m);
-		if (mpp_unlikely(mpp_load_seq(&s->helpers) > 0))
+		if (mpp_unlikely(mpp_load_seq(&s->helpers) > 0 || mpp_load_seq(&m->job.state) & MPP_WATCHED))
 			mpp_stream_signal_all(s);
 	}
 }
@@ -573,6 +573,8 @@ void mpp_stream_signal_all(struct mpp_stream *s)
 		mpp_add(&s->signal, 1);
 		mpp_wake_all(&s->signal);
 	}
+	if (mpp_unlikely(mpp_load_seq(&s->multi.job.state) & MPP_WATCHED))
+		mpp_watch_stir(&s->multi.job);
 }
 
 static void signal_one(struct mpp_stream *s)

@@ -77,7 +77,9 @@ static inline void mpp_relax(void)
 /* A mutex of four bytes: short critical sections only, never held while user code runs, never across a park.
  * A thread takes locks in the order of their ranks; debug builds assert it. */
 enum mpp_rank {
-	MPP_RANK_HANDLE = 1,     /* a consumer's turn at an iterator */
+	MPP_RANK_WATCH = 1,      /* who wants to know of a job's end */
+	MPP_RANK_GROUP,          /* what a group knows of its jobs */
+	MPP_RANK_HANDLE,         /* a consumer's turn at an iterator */
 	MPP_RANK_JOB,            /* a job's claims */
 	MPP_RANK_POOL,           /* a pool's queue, sleepers and life */
 	MPP_RANK_MEMORY          /* the process-wide stores */

@@ -41,6 +41,11 @@ struct helper {
 	struct mpp_multi *multi;         /* with a reference, or NULL */
 };
 
+bool mpp_wait_may_help(const mppool *pool)
+{
+	return mpp_frame_of_worker(pool) || is_uninitialized_generator(pool);
+}
+
 /* A frame for work that this thread does while it waits. False: it may not. */
 static bool helper_frame(const struct mpp_job *job, struct mpp_frame *frame, bool help_from_outside)
 {
@@ -68,6 +73,12 @@ static void stop_helping(void *arg)
 		mpp_multi_unref(h->multi);
 }
 
+static void put_back(struct mpp_worker *w, struct mpp_job *newest)
+{
+	mpp_deque_push(&w->deque, newest);
+	mpp_pool_notify(w->pool);        /* somebody may have looked while it was out: P2 */
+}
+
 /* The job is often the newest in the worker's own deque; taken from there it leaves no stale entry behind. */
 static bool claim_for_myself(struct mpp_job *job, const struct mpp_frame *frame)
 {
@@ -75,40 +86,80 @@ static bool claim_for_myself(struct mpp_job *job, const struct mpp_frame *frame)
 
 	if (newest == job)
 		return mpp_single_claim(job, true);
-	if (newest) {
-		mpp_deque_push(&frame->worker->deque, newest);
-		mpp_pool_notify(job->pool);      /* somebody may have looked while it was out: P2 */
-	}
+	if (newest)
+		put_back(frame->worker, newest);
 	return mpp_single_claim(job, false);
+}
+
+struct mpp_job *mpp_wait_claim_newest(mppool *pool, const struct mpp_group *g)
+{
+	const struct mpp_frame *mine = mpp_frame_of_worker(pool);
+	struct mpp_job *newest = NULL;
+
+	while (mine && (newest = mpp_deque_pop(&mine->worker->deque)) != NULL) {
+		if (!mpp_watch_has(newest, g)) {
+			put_back(mine->worker, newest);
+			return NULL;
+		}
+		if (mpp_single_claim(newest, true))
+			return newest;
+	}
+	return newest;
+}
+
+static void run_claimed(struct mpp_job *job, struct helper *h)
+{
+	mpp_frame_push(&h->frame);
+	pthread_cleanup_push(stop_helping, h);
+	mpp_single_run(job, &h->frame);
+	pthread_cleanup_pop(1);
+}
+
+void mpp_wait_run(struct mpp_job *claimed)
+{
+	struct helper h = {.multi = NULL};
+
+	helper_frame(claimed, &h.frame, false);
+	run_claimed(claimed, &h);
 }
 
 static void help_single(struct mpp_job *job, bool help_from_outside)
 {
 	struct helper h = {.multi = NULL};
 
-	if (mpp_peek(&job->state) & MPP_CLAIMED || !helper_frame(job, &h.frame, help_from_outside) ||
-	    !claim_for_myself(job, &h.frame))
-		return;
-	mpp_frame_push(&h.frame);
-	pthread_cleanup_push(stop_helping, &h);
-	mpp_single_run(job, &h.frame);
+	if (!(mpp_peek(&job->state) & MPP_CLAIMED) && helper_frame(job, &h.frame, help_from_outside) &&
+	    claim_for_myself(job, &h.frame))
+		run_claimed(job, &h);
+}
+
+/* No chunk begins after the deadline. The helper's reference goes. */
+static void visit(struct helper *h, size_t chunks, int64_t deadline)
+{
+	size_t batch = 1;
+	struct mpp_visitor visitor = {&h->frame, &batch, NULL, 0, chunks, deadline};
+
+	mpp_frame_push(&h->frame);
+	pthread_cleanup_push(stop_helping, h);
+	mpp_multi_visit(h->multi, &visitor);
 	pthread_cleanup_pop(1);
 }
 
-/* No chunk begins after the deadline. */
+void mpp_wait_visit(struct mpp_multi *m, size_t chunks, int64_t deadline)
+{
+	struct helper h = {.multi = m};
+
+	helper_frame(&m->job, &h.frame, false);
+	visit(&h, chunks, deadline);
+}
+
 static bool help_multi(struct mpp_multi *m, int64_t deadline, bool help_from_outside)
 {
 	struct helper h = {.multi = m};
-	size_t batch = 1;
-	struct mpp_visitor visitor = {&h.frame, &batch, NULL, 0, SIZE_MAX, deadline};
 
 	if (!helper_frame(&m->job, &h.frame, help_from_outside))
 		return false;
 	mpp_multi_ref(m);
-	mpp_frame_push(&h.frame);
-	pthread_cleanup_push(stop_helping, &h);
-	mpp_multi_visit(m, &visitor);
-	pthread_cleanup_pop(1);
+	visit(&h, SIZE_MAX, deadline);
 	return true;
 }
 

@@ -12,6 +12,18 @@ bool mpp_wait_is_deadlock(const struct mpp_job *job);
  * EDEADLK. */
 int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside);
 
+/* May this thread run items of the pool while it waits for them? Not said of callers outside, even where they help. */
+bool mpp_wait_may_help(const mppool *pool);
+
+/* In a worker of the pool: the newest call in its own deque, claimed, if it is in the group; else NULL. Taken from there
+ * it leaves no stale entry behind. */
+struct mpp_job *mpp_wait_claim_newest(mppool *pool, const struct mpp_group *g);
+
+/* Of a pool where it may: runs a single that was claimed; runs up to so many chunks of a multi to which the caller has a
+ * reference, which goes. */
+void mpp_wait_run(struct mpp_job *claimed);
+void mpp_wait_visit(struct mpp_multi *m, size_t chunks, int64_t deadline);
+
 /* Runs what can be claimed of a stream now; false if this thread may not. */
 bool mpp_wait_help_stream(struct mpp_stream *s, int64_t deadline);
 

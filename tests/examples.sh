@@ -5,8 +5,17 @@
 # shellcheck source=tests/examples-common.sh disable=SC2154
 . "${srcdir:-.}/tests/examples-common.sh"
 
-if have initializer_state; then
-	as_expected initializer_state
+for name in initializer_state wait_first_completed; do
+	have $name || continue
+	as_expected $name
+done
+
+# The order of the lines is not fixed.
+if have as_completed; then
+	run 0 "$examples/as_completed"
+	sort out >sorted
+	sort "$expected/as_completed.txt" >want
+	same want sorted "as_completed: not the expected output"
 fi
 
 # The bar is for a terminal; here it is lines, of which the last one is always there.

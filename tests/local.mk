@@ -10,6 +10,7 @@ black_tests = \
 	tests/test_cpython \
 	tests/test_errors \
 	tests/test_functions \
+	tests/test_groups \
 	tests/test_idle \
 	tests/test_lifecycle \
 	tests/test_nested \
@@ -41,6 +42,7 @@ tests_test_cancel_LDADD = $(black_libs)
 tests_test_cpython_LDADD = $(black_libs)
 tests_test_errors_LDADD = $(black_libs)
 tests_test_functions_LDADD = $(black_libs)
+tests_test_groups_LDADD = $(black_libs)
 tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
@@ -88,6 +90,7 @@ EXTRA_DIST += \
 	tests/examples-common.sh \
 	tests/examples.awk \
 	tests/expected/apply_async_and_forget.txt \
+	tests/expected/as_completed.txt \
 	tests/expected/callbacks.txt \
 	tests/expected/common_mistakes.txt \
 	tests/expected/csv_buffers.txt \
@@ -107,6 +110,7 @@ EXTRA_DIST += \
 	tests/expected/map_and_iterate.txt \
 	tests/expected/map_async_and_forget.txt \
 	tests/expected/montecarlo.txt \
+	tests/expected/wait_first_completed.txt \
 	tests/header_sugar.c \
 	tests/installcheck.sh \
 	tests/results.awk \

@@ -1,0 +1,357 @@
+/* layer 5: waiting for several results at once, of any pools: mppool_wait and mppool_as_completed. */
+#include "wait.h"
+
+#include "iter.h"
+#include "memory.h"
+
+/* --------------------------------------------------------------------------------------------------- making a group */
+
+static int check_results(mppool_result *const results[], size_t n)
+{
+	if (!results || n == 0)
+		return EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (!results[i])
+			return EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (mpp_job_is_foreign(mpp_job_of(results[i])))
+			return MPPOOL_EFORKED;
+	return 0;
+}
+
+static void can_help_with(struct mpp_watch *w)
+{
+	struct mpp_party *p = w->party;
+
+	w->next_help = NULL;
+	if (p->help_last)
+		p->help_last->next_help = w;
+	else
+		p->help_first = w;
+	p->help_last = w;
+	p->nhelp++;
+}
+
+/* All that needs memory comes before the first watch is added. What had ended has no party: its pool may be gone. */
+static int fill(struct mpp_group *g, mppool_result *const results[])
+{
+	for (size_t i = 0; i < g->n; i++) {
+		struct mpp_watch *w = &g->watches[i];
+		struct mpp_job *job = mpp_job_of(results[i]);
+
+		w->job = job;
+		w->group = g;
+		w->early = mpp_load(&job->state) & MPP_ENDED;
+		if (w->early)
+			continue;
+		w->party = mpp_group_party(g, job->pool);
+		if (!w->party)
+			return ENOMEM;
+		w->party->pending++;
+		can_help_with(w);
+	}
+	return 0;
+}
+
+static int watch(struct mpp_group *g, bool early)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->watches[i].early == early && !mpp_job_watch(g->watches[i].job, &g->watches[i]))
+			return EINVAL;   /* it is there twice */
+	return 0;
+}
+
+/* The group is told of those that have ended already first, in their order. On failure nothing is left of it. */
+static int make(struct mpp_group *g, mppool_result *const results[], size_t n, int when)
+{
+	int error = mpp_group_init(g, n);
+
+	if (error)
+		return error;
+	g->any = when == MPPOOL_FIRST_COMPLETED;
+	g->any_failure = when == MPPOOL_FIRST_FAILED;
+	g->generation = mpp_fork_generation();
+	error = fill(g, results);
+	if (!error)
+		error = watch(g, true);
+	if (!error)
+		error = watch(g, false);
+	if (error)
+		mpp_group_fini(g);
+	return error;
+}
+
+/* --------------------------------------------------------------------------------------------------------- helping */
+
+/* The rest of a stream is yet to be drawn: another look may find more in it. */
+static bool is_worth_another_look(const struct mpp_watch *w, bool found)
+{
+	return w->job->kind == MPP_STREAM || (found && w->job->kind == MPP_ARRAY);
+}
+
+/* W4: the group's lock is held. */
+static bool claim_locked(struct mpp_job *job)
+{
+	if (job->kind == MPP_SINGLE)
+		return mpp_single_claim(job, false);
+	return mpp_multi_claimable(mpp_multi_of(job)) && mpp_multi_try_ref(mpp_multi_of(job));
+}
+
+static struct mpp_watch *pop_help_locked(struct mpp_party *p)
+{
+	struct mpp_watch *w = p->help_first;
+
+	if (!w)
+		return NULL;
+	p->help_first = w->next_help;
+	if (!p->help_first)
+		p->help_last = NULL;
+	p->nhelp--;
+	return w;
+}
+
+/* What has nothing left that could be claimed leaves the list, and is never looked at again; the others take turns. So
+ * no more than that is ever gone through twice. A single is claimed; of a multi there is a reference. */
+static struct mpp_job *find_work(struct mpp_group *g, struct mpp_party *p)
+{
+	struct mpp_job *job = NULL;
+	size_t looks = 0;
+	bool more = true;
+
+	while (!job && more) {
+		struct mpp_watch *w;
+
+		mpp_group_lock(g);       /* held for one look at a time: those who tell of ends wait for it */
+		w = looks < p->nhelp ? pop_help_locked(p) : NULL;
+		more = w != NULL;
+		if (w && w->state == MPP_WATCH_PENDING) {
+			if (claim_locked(w->job))
+				job = w->job;
+			if (is_worth_another_look(w, job != NULL)) {
+				can_help_with(w);
+				looks++;
+			}
+		}
+		mpp_group_unlock(g);
+	}
+	return job;
+}
+
+/* Runs something that this thread waits for. Who waits for all runs as much as it finds of a map, others a chunk. */
+static bool help(struct mpp_group *g, int64_t deadline)
+{
+	struct mpp_job *job = NULL;
+
+	for (struct mpp_party *p = g->parties; p && !job; p = p->next)
+		if (mpp_wait_may_help(p->pool)) {
+			job = mpp_wait_claim_newest(p->pool, g);
+			if (!job)
+				job = find_work(g, p);
+		}
+	if (!job)
+		return false;
+	if (job->kind == MPP_SINGLE)
+		mpp_wait_run(job);
+	else
+		mpp_wait_visit(mpp_multi_of(job), g->any || g->any_failure ? 1 : SIZE_MAX, deadline);
+	return true;
+}
+
+/* --------------------------------------------------------------------------------------------------------- waiting */
+
+static bool seen_before(const struct mpp_frame *f)
+{
+	for (const struct mpp_frame *g = mpp_frame_top; g != f; g = g->up)
+		if (g->job == f->job)
+			return true;
+	return false;
+}
+
+/* How many of the group cannot end while this thread waits: see mpp_wait_is_deadlock(). Found by the thread's frames,
+ * which are few, not by a look at each result. */
+static size_t count_stuck(const struct mpp_group *g)
+{
+	size_t stuck = 0;
+
+	mpp_group_lock(g);
+	for (const struct mpp_party *p = g->parties; p; p = p->next)
+		if (mpp_frame_in_callback(p->pool))
+			stuck += p->pending;
+	mpp_group_unlock(g);
+	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
+		if (f->job && !seen_before(f) && !mpp_frame_in_callback(f->pool) && mpp_watch_has(f->job, g))
+			stuck++;
+	return stuck;
+}
+
+/* Where one is enough the others may bring it. */
+static bool is_deadlock(const struct mpp_group *g)
+{
+	size_t stuck = count_stuck(g), pending;
+
+	mpp_group_lock(g);
+	pending = g->pending;
+	mpp_group_unlock(g);
+	return stuck > 0 && (!g->any || stuck >= pending);
+}
+
+/* Predicate: mpp_group_enough(), or, inside a pool, something to help with. `word` is read before both: whatever comes
+ * afterwards changes it. */
+static int await(struct mpp_group *g, int64_t deadline)
+{
+	bool inside = mpp_frame_top != NULL, timed_out = deadline == 0;
+	struct mpp_spin spin = {0, 0, false};
+
+	for (;;) {
+		uint32_t word = mpp_load_seq(&g->signal);
+
+		if (mpp_group_enough(g))
+			return 0;
+		if (g->generation != mpp_fork_generation())
+			return MPPOOL_EFORKED;   /* a task that this thread helped with came back in a child */
+		if (timed_out)
+			return ETIMEDOUT;
+		if (inside && is_deadlock(g) && mpp_load_seq(&g->signal) == word)
+			return EDEADLK;
+		timed_out = inside && deadline != MPP_NEVER && mpp_now() > deadline;
+		if (timed_out || (inside && help(g, deadline)))
+			continue;
+		while (mpp_load_seq(&g->signal) == word && mpp_spin_more(&spin))
+			;
+		timed_out = mpp_group_sleep(g, word, inside, deadline) == ETIMEDOUT;
+	}
+}
+
+/* ----------------------------------------------------------------------------------------------------- mppool_wait */
+
+static void free_group(void *arg)
+{
+	struct mpp_group *g = arg;
+
+	mpp_group_fini(g);
+	mpp_free(g);
+}
+
+static size_t count_ready(const struct mpp_group *g)
+{
+	size_t ready;
+
+	mpp_group_lock(g);
+	ready = g->ready;
+	mpp_group_unlock(g);
+	return ready;
+}
+
+/* Not on the stack: a child of a fork has the groups of threads that it does not have, and uses their stacks again. */
+static int make_waited(mppool_result *const results[], size_t n, int when, struct mpp_group **ret_group)
+{
+	struct mpp_group *g = mpp_alloc(sizeof *g);
+	int error = g ? make(g, results, n, when) : ENOMEM;
+
+	if (error)
+		mpp_free(g);
+	else
+		*ret_group = g;
+	return error;
+}
+
+MPP_PUBLIC int mppool_wait(mppool_result *const results[], size_t n, int when, double timeout, size_t *ret_ready)
+{
+	struct mpp_group *g = NULL;
+	int64_t deadline;
+	size_t ready;
+	int error = check_results(results, n);
+
+	if (error)
+		return error;
+	if (when < MPPOOL_FIRST_COMPLETED || when > MPPOOL_ALL_COMPLETED || mpp_deadline(timeout, &deadline) != 0)
+		return EINVAL;
+	error = make_waited(results, n, when, &g);
+	if (error)
+		return error;
+	pthread_cleanup_push(free_group, g);
+	error = await(g, deadline);
+	pthread_cleanup_pop(0);
+	ready = count_ready(g);
+	free_group(g);           /* W3: past the locks of all that are ready */
+	if (!error && ret_ready)
+		*ret_ready = ready;
+	return error;
+}
+
+/* --------------------------------------------------------------------------------------------- mppool_as_completed */
+
+struct completed {
+	struct mppool_iter iter;
+	struct mpp_group group;
+};
+
+static struct mpp_group *group_of(mppool_iter *iter)
+{
+	return &mpp_container(iter, struct completed, iter)->group;
+}
+
+/* Those that were ready when the process was forked can be handed out in the child if nothing else would be missing. */
+static bool is_foreign(const struct mpp_group *g)
+{
+	bool pending;
+
+	mpp_group_lock(g);
+	pending = g->pending > 0;
+	mpp_group_unlock(g);
+	return pending && g->generation != mpp_fork_generation();
+}
+
+static int next(mppool_iter *iter, void *ret_result, size_t *ret_index, int64_t deadline)
+{
+	struct mpp_group *g = group_of(iter);
+	struct mpp_watch *w = NULL;
+	int code, error = is_foreign(g) ? MPPOOL_EFORKED : 0;
+
+	while (!error && (code = mpp_group_take(g, &w)) == EAGAIN)
+		error = await(g, deadline);
+	if (error || code)
+		return error ? error : code;
+	if (ret_result)
+		memcpy(ret_result, &w->job, sizeof w->job);      /* the handle is the job */
+	if (ret_index)
+		*ret_index = (size_t)(w - g->watches);
+	return 0;
+}
+
+static int cancel(mppool_iter *iter)
+{
+	struct mpp_group *g = group_of(iter);
+
+	if (is_foreign(g))
+		return MPPOOL_EFORKED;
+	return mpp_group_cancel(g) ? 0 : EALREADY;
+}
+
+static void free_iter(mppool_iter *iter)
+{
+	struct completed *c = mpp_container(iter, struct completed, iter);
+
+	mpp_group_fini(&c->group);
+	mpp_free(c);
+}
+
+const struct mpp_iter_kind mpp_iter_of_group = {next, cancel, free_iter};
+
+MPP_PUBLIC int mppool_as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter)
+{
+	struct completed *c;
+	int error = ret_iter ? check_results(results, n) : EINVAL;
+
+	if (error)
+		return error;
+	c = mpp_alloc(sizeof *c);
+	error = c ? make(&c->group, results, n, MPPOOL_FIRST_COMPLETED) : ENOMEM;
+	if (error) {
+		mpp_free(c);
+		return error;
+	}
+	c->iter.kind = &mpp_iter_of_group;
+	*ret_iter = &c->iter;
+	return 0;
+}
