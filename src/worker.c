@@ -837,7 +837,7 @@ static void leave_vacant(struct mpp_worker *w, int error)
 		mpp_pool_stop(pool, MPPOOL_BROKEN,
 		              mpp_failure_new(error, (size_t)w->index, "No thread to replace the last worker"));
 	mpp_lock(&pool->lock);
-	w->next_idle = pool->vacant;
+	w->next_idle = mpp_peek(&pool->vacant);
 	mpp_poke(&pool->vacant, w);
 	mpp_pool_thread_gone(pool);
 	mpp_unlock(&pool->lock);
@@ -859,7 +859,7 @@ void mpp_workers_refill(mppool *pool)
 	if (!w || mpp_worker_start(w, w->thread) == 0)
 		return;
 	mpp_lock(&pool->lock);
-	w->next_idle = pool->vacant;
+	w->next_idle = mpp_peek(&pool->vacant);
 	mpp_poke(&pool->vacant, w);
 	pool->nalive--;
 	mpp_pool_thread_gone(pool);
