@@ -4,10 +4,16 @@
 noinst_LTLIBRARIES += libmppool-internal.la
 lib_LTLIBRARIES += libmppool.la
 
-libmppool_internal_la_SOURCES = \
+# Apart: what the scheduler of the tests has a part of its own for.
+native_sources = \
+	src/cpu.c \
+	src/memory.c \
+	src/park.c \
+	src/thread.c
+library_sources = \
 	src/base.h \
 	src/callbacks.c \
-	src/cpu.c src/cpu.h \
+	src/cpu.h \
 	src/current.c \
 	src/deque.c src/deque.h \
 	src/error.c src/error.h \
@@ -20,10 +26,9 @@ libmppool_internal_la_SOURCES = \
 	src/items.c src/items.h \
 	src/iter.c src/iter.h \
 	src/job.c src/job.h \
-	src/memory.c src/memory.h \
+	src/memory.h \
 	src/multi.c src/multi.h \
 	src/output.c src/output.h \
-	src/park.c \
 	src/poll.c \
 	src/pool.c src/pool.h \
 	src/progress.c \
@@ -34,11 +39,13 @@ libmppool_internal_la_SOURCES = \
 	src/submit.c \
 	src/sync.c src/sync.h \
 	src/task_handler.c \
-	src/thread.c src/thread.h \
+	src/thread.h \
 	src/version.c \
 	src/wait.c src/wait.h \
 	src/watch.c src/watch.h \
 	src/worker.c
+
+libmppool_internal_la_SOURCES = $(library_sources) $(native_sources)
 
 # -fexceptions: a task that leaves its thread runs the cleanup handlers of its callers, at no cost to those that
 # return.

@@ -1,7 +1,8 @@
 /* layer 0: atomics, park and lock: everything by which one thread of the library tells another something.
  *
- * No other file uses <stdatomic.h>, a futex or a pthread lock, so that a test build can put a scheduler of its own in
- * this file's place.
+ * No other file uses <stdatomic.h>, a futex or a pthread lock. So a scheduler of the tests can put itself in the place of
+ * the atomics, of park.c and of mpp_lock(), and choose the order in which threads take their steps: tests/sched/README.
+ * What is added to the atomics here has its counterpart in tests/sched/sched_sync.h.
  *
  * Orders. Read-modify-writes are sequentially consistent. mpp_load and mpp_store are acquire and release: they publish
  * and receive what the comment beside the field says. mpp_load_seq and mpp_store_seq stand where a store must come
@@ -72,6 +73,10 @@ static inline void mpp_relax(void)
 #endif
 }
 
+#ifdef MPP_SCHEDULER
+#include <sched_sync.h>
+#endif
+
 /* ------------------------------------------------------------------------------------------------------------ lock */
 
 /* A mutex of four bytes: short critical sections only, never held while user code runs, never across a park.
@@ -119,6 +124,10 @@ static inline void mpp_unlock_plain(struct mpp_lock *lock)
 		mpp_wake_one(&lock->word);
 }
 
+#ifdef MPP_SCHEDULER
+#include <sched_lock.h>
+#else
+
 static inline void mpp_lock(struct mpp_lock *lock)
 {
 	mpp_lock_ranked(lock);
@@ -130,5 +139,7 @@ static inline void mpp_unlock(struct mpp_lock *lock)
 	mpp_unlock_ranked(lock);
 	mpp_unlock_plain(lock);
 }
+
+#endif
 
 #endif

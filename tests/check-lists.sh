@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Every file of the source folders stands in its folder's local.mk, so that the tarball and the tests lack none.
+# Every file of the source folders stands in the local.mk of its folder, or of the one above, so that the tarball and the
+# tests lack none.
 set -u
 status=0
 cd "$srcdir" || exit 99
@@ -11,8 +12,10 @@ listed()
 {
 	for file in "$@"; do
 		test -f "$file" || continue
-		if ! tr -s '[:space:]' '[\n*]' <"${file%%/*}/local.mk" | grep -q -x -F -e "$file" -e "${file%.c}"; then
-			echo "$file is not in ${file%%/*}/local.mk"
+		list=${file%/*}/local.mk
+		test -f "$list" || list=${file%%/*}/local.mk
+		if ! tr -s '[:space:]' '[\n*]' <"$list" | grep -q -x -F -e "$file" -e "${file%.c}"; then
+			echo "$file is not in $list"
 			status=1
 		fi
 	done
@@ -20,5 +23,5 @@ listed()
 
 listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] man/html.* man/*.css examples/README examples/*.[ch] \
 	examples/*/*.[ch] examples/*/*.py \
-	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/*
+	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/* tests/sched/*.[ch] tests/sched/README
 exit $status

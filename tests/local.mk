@@ -118,7 +118,7 @@ EXTRA_DIST += \
 
 # ---------------------------------------------------------------------------------------------------------- make check
 
-TESTS = $(test_programs) $(script_tests)
+TESTS = $(interleavings) $(test_programs) $(script_tests)
 
 # Check's programs report each of their tests by the protocol TAP; a script is one test.
 TEST_EXTENSIONS = .sh

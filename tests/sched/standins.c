@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * In place of the library's park.c, thread.c, memory.c and cpu.c: the same functions, under the scheduler. */
+#ifndef MPP_SCHEDULER
+#define MPP_SCHEDULER
+#endif
+#include "cpu.h"
+#include "memory.h"
+#include "sync.h"
+#include "thread.h"
+
+#include "engine.h"
+
+#include <stdio.h>
+
+#define CODE __builtin_return_address(0)
+
+static int cpus;
+static unsigned refused_threads;
+
+/* ------------------------------------------------------------------------------------------------------ time, park */
+
+int64_t mpp_now(void)
+{
+	return engine_now();
+}
+
+/* A system call: it sees the newest value, and orders no memory. */
+int sched_park(const volatile void *word, uint32_t value, int64_t deadline, SCHED_SITE)
+{
+	struct sched_thread *self = sched_self;
+	uint32_t found;
+
+	engine_point("park", what, file, line);
+	sched_assert_unlocked(what, file, line);
+	found = model_newest32(word);
+	if (found != value) {
+		engine_note("no: {a}, not {b}", found, value);
+		return 0;
+	}
+	if (choose_rarely()) {
+		engine_note("for no time", 0, 0);
+		return 0;
+	}
+	self->word = word;
+	self->deadline = deadline;
+	self->timed_out = false;
+	self->state = PARKED;
+	engine_wait("parked", what, file, line);
+	engine_note(self->timed_out ? "timed out" : "woken", 0, 0);
+	return self->timed_out ? ETIMEDOUT : 0;
+}
+
+static size_t sleepers_on(const volatile void *word, struct sched_thread *sleepers[])
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < engine_threads(); i++)
+		if (engine_thread(i)->state == PARKED && engine_thread(i)->word == word)
+			sleepers[n++] = engine_thread(i);
+	return n;
+}
+
+void sched_wake(const volatile void *word, bool all, SCHED_SITE)
+{
+	struct sched_thread *sleepers[MAX_THREADS];
+	size_t n, one;
+
+	engine_point(all ? "wake_all" : "wake_one", what, file, line);
+	n = sleepers_on(word, sleepers);
+	one = !all && n > 1 ? choose_sleeper(n) : 0;
+	for (size_t i = 0; i < n; i++)
+		if (all || i == one)
+			sleepers[i]->state = READY;
+	engine_note("{a} there", n, 0);
+}
+
+void mpp_park_before_fork(void)
+{
+}
+
+void mpp_park_after_fork(void)
+{
+}
+
+void mpp_park_in_child(void)
+{
+}
+
+void mpp_spin_setup(int n)
+{
+	(void)n;
+}
+
+void sched_relax(SCHED_SITE)
+{
+	engine_yield("relax", what, file, line);
+}
+
+bool sched_spin_more(int64_t *count, SCHED_SITE)
+{
+	engine_yield("spin", what, file, line);
+	return ++*count < 4 && choose_rarely();
+}
+
+/* --------------------------------------------------------------------------------------------------------- threads */
+
+int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void *), void *arg)
+{
+	int error;
+
+	(void)options;
+	engine_point("start", "a thread", NULL, 0);
+	if (refused_threads > 0) {
+		refused_threads--;
+		engine_note("refused", 0, 0);
+		return EAGAIN;
+	}
+	return engine_start("?", run, arg, &error) ? 0 : error;
+}
+
+int mpp_thread_insist(int (*start)(void *arg), void *arg)
+{
+	int error;
+
+	while ((error = start(arg)) == EAGAIN || error == ENOMEM)
+		engine_yield("insist", "a thread", NULL, 0);
+	return error;
+}
+
+void mpp_thread_join(pthread_t thread)
+{
+	struct sched_thread *t = engine_thread_of(thread);
+
+	if (!t || t->state == JOINED)
+		engine_fail("a thread is joined that there is not");
+	engine_join(t);
+}
+
+void mpp_thread_name(const char *stem, const char *suffix)
+{
+	(void)stem;
+	snprintf(sched_self->name, sizeof sched_self->name, "%u%s", sched_self->id, suffix);
+}
+
+void mpp_at_thread_exit(struct mpp_exit_hook *hook)
+{
+	if (hook->registered)
+		return;
+	hook->registered = true;
+	hook->next = sched_self->hooks;
+	sched_self->hooks = hook;
+}
+
+void standins_thread_ends(struct sched_thread *t)
+{
+	struct mpp_exit_hook *hook;
+
+	while ((hook = t->hooks) != NULL) {
+		t->hooks = hook->next;
+		hook->registered = false;
+		hook->run();
+	}
+}
+
+void sched_refuse_threads(unsigned count)
+{
+	refused_threads = count;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ CPUs */
+
+int mpp_cpu_quota(const char *cgroup, const char *root)
+{
+	(void)cgroup;
+	(void)root;
+	return INT_MAX;
+}
+
+int mpp_cpu_usable(void)
+{
+	return cpus;
+}
+
+int mppool_cpu_count(void)
+{
+	return cpus;
+}
+
+void sched_cpus(int n)
+{
+	cpus = n;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- memory */
+
+/* Every block is one of the system's, with a head before it. What is freed is given back only after the schedule:
+ * until then no address is used twice, and nobody may have touched it. */
+struct head {
+	alignas(MPP_LINE) struct head *next, **link;
+	size_t size;
+	const void *code;                /* where it was asked for */
+};
+
+static struct head *live, *freed;
+
+#define GARBAGE 0xa5             /* fresh memory */
+#define POISON 0xdb              /* freed memory */
+
+/* From the address sanitizer, which then sees accesses that the model is not told of. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define hide(at, size) ASAN_POISON_MEMORY_REGION(at, size)
+#define show(at, size) ASAN_UNPOISON_MEMORY_REGION(at, size)
+#else
+#define hide(at, size) ((void)(at), (void)(size))
+#define show(at, size) ((void)(at), (void)(size))
+#endif
+
+static void *block_new(size_t size, int byte, const void *code)
+{
+	size_t rounded = mpp_round_up(size, MPP_LINE);
+	struct head *h = size > (size_t)PTRDIFF_MAX / 2 ? NULL : aligned_alloc(MPP_LINE, sizeof *h + rounded);
+
+	if (!h)
+		return NULL;
+	h->size = size;
+	h->code = code;
+	h->next = live;
+	h->link = &live;
+	if (live)
+		live->link = &h->next;
+	live = h;
+	memset(h + 1, byte, size);
+	model_fresh(h + 1, size);
+	return h + 1;
+}
+
+static void block_free(void *memory, const void *code)
+{
+	struct head *h;
+
+	if (!memory)
+		return;
+	h = (struct head *)memory - 1;
+	model_freed(memory, h->size, code);
+	memset(memory, POISON, h->size);
+	*h->link = h->next;
+	if (h->next)
+		h->next->link = h->link;
+	h->next = freed;
+	freed = h;
+	hide(memory, h->size);
+}
+
+static void *block_resize(void *memory, size_t size, const void *code)
+{
+	void *fresh = block_new(size, GARBAGE, code);
+	size_t kept;
+
+	if (fresh && memory) {
+		kept = mpp_min(((struct head *)memory - 1)->size, size);
+		model_read(memory, kept, code);
+		memcpy(fresh, memory, kept);
+		block_free(memory, code);
+	}
+	return fresh;
+}
+
+void *mpp_alloc(size_t size)
+{
+	return block_new(size, GARBAGE, CODE);
+}
+
+void *mpp_zalloc(size_t size)
+{
+	return block_new(size, 0, CODE);
+}
+
+void *mpp_alloc_aligned(size_t size)
+{
+	return block_new(size, 0, CODE);
+}
+
+void *mpp_realloc(void *memory, size_t size)
+{
+	return block_resize(memory, size, CODE);
+}
+
+void mpp_free(void *memory)
+{
+	block_free(memory, CODE);
+}
+
+void *mpp_block_alloc(size_t size)
+{
+	return block_new(size, GARBAGE, CODE);
+}
+
+void mpp_block_free(void *block, size_t size)
+{
+	(void)size;
+	block_free(block, CODE);
+}
+
+void mpp_memory_before_fork(void)
+{
+}
+
+void mpp_memory_after_fork(void)
+{
+}
+
+/* --------------------------------------------------------------------------------------- from schedule to schedule */
+
+void standins_begin(void)
+{
+	cpus = 2;
+	refused_threads = 0;
+}
+
+static void check_poison(const struct head *h)
+{
+	const unsigned char *bytes = (const unsigned char *)(h + 1);
+
+	show(bytes, h->size);
+	for (size_t i = 0; i < h->size; i++)
+		if (bytes[i] != POISON) {
+			engine_print_address("asked for by", h->code);
+			engine_fail("freed memory was written to");
+		}
+}
+
+void standins_end(void)
+{
+	struct head *h;
+
+	if (live) {
+		engine_print_address("asked for by", live->code);
+		engine_fail("%zu bytes were never freed", live->size);
+	}
+	while ((h = freed) != NULL) {
+		check_poison(h);
+		freed = h->next;
+		free(h);
+	}
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Scenarios: close, terminate and destroy against everything else. */
+#include "scenarios.h"
+
+#include <errno.h>
+
+static struct calls calls;
+static mppool *pool;
+static mppool_result *result;
+static int submit_code;
+
+/* Accepted or refused; in either case nothing is lost. */
+static void submit_one(void *options)
+{
+	const int x = 3;
+
+	result = NULL;
+	submit_code = mppool_apply_async(pool, &calls.func, MPPOOL_ARGS(&x), options, &result);
+	SCHED_CHECK(submit_code == 0 ? result != NULL : result == NULL);
+	if (submit_code == 0) {
+		sched_count(&calls.accepted);
+		sched_count(&calls.items);
+	}
+}
+
+static void stop_it(void *terminate)
+{
+	SCHED_EQUAL(terminate ? mppool_terminate(pool) : mppool_close(pool), 0);
+}
+
+static void stop_against_submit(void)
+{
+	bool terminate = sched_variant(2);
+	struct sched_thread *submitter;
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 1);
+	submitter = sched_spawn("submitter", submit_one, NULL);
+	stop_it(terminate ? pool : NULL);
+	sched_join(submitter);
+	if (submit_code)
+		SCHED_EQUAL(submit_code, MPPOOL_ECLOSED);
+	else
+		take_or(&calls, result, 3, terminate ? MPPOOL_ETERMINATED : 0, 0);
+	if (sched_variant(2))
+		SCHED_EQUAL(mppool_join(pool, MPPOOL_FOREVER), 0);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
+/* One call runs perhaps, others wait; all come to their end, and get tells how. */
+static void terminate_against_get(void)
+{
+	mppool_result *results[2];
+	struct sched_thread *stopper;
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 1 + (int)sched_variant(2));
+	for (int i = 0; i < 2; i++)
+		results[i] = submit(pool, &calls, i, NULL);
+	stopper = sched_spawn("stopper", stop_it, pool);
+	for (int i = 0; i < 2; i++)
+		take_or(&calls, results[i], i, MPPOOL_ETERMINATED, MPPOOL_ETERMINATED);
+	sched_join(stopper);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
+static void terminate_against_cancel(void)
+{
+	struct sched_thread *stopper;
+	int code;
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 1);
+	result = submit(pool, &calls, 3, NULL);
+	stopper = sched_spawn("stopper", stop_it, pool);
+	code = mppool_result_cancel(result);
+	if (code == 0)
+		SCHED_EQUAL(take_or(&calls, result, 3, ECANCELED, ECANCELED), ECANCELED);
+	else
+		take_or(&calls, result, 3, MPPOOL_ETERMINATED, MPPOOL_ETERMINATED);
+	sched_join(stopper);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
+static void join_it(void *ret_code)
+{
+	*(int *)ret_code = mppool_join(pool, MPPOOL_FOREVER);
+}
+
+/* Two threads stop, two join. */
+static void stop_and_join_twice(void)
+{
+	static int code;
+	struct sched_thread *stopper, *joiner;
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 1);
+	result = submit(pool, &calls, 3, NULL);
+	mppool_result_free(result);
+	stopper = sched_spawn("stopper", stop_it, sched_variant(2) ? pool : NULL);
+	joiner = sched_spawn("joiner", join_it, &code);
+	SCHED_EQUAL(mppool_close(pool), 0);
+	SCHED_EQUAL(mppool_join(pool, MPPOOL_FOREVER), 0);
+	sched_join(joiner);
+	sched_join(stopper);
+	SCHED_CHECK(code == 0 || code == MPPOOL_ERUNNING);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
+static void join_with_timeout(void)
+{
+	int code;
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 1);
+	mppool_result_free(submit(pool, &calls, 3, NULL));
+	SCHED_EQUAL(mppool_close(pool), 0);
+	code = mppool_join(pool, 1e-6);
+	SCHED_CHECK(code == 0 || code == ETIMEDOUT);
+	SCHED_EQUAL(mppool_join(pool, MPPOOL_FOREVER), 0);
+	SCHED_EQUAL(mppool_join(pool, 0), 0);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
+/* ------------------------------------------------------------------------------------------ tasks that submit, too */
+
+static struct calls outer;
+
+static int submit_more(const void *const args[], void *ret, void *context)
+{
+	const int x = *(const int *)args[0];
+
+	(void)context;
+	sched_count(&outer.runs);
+	*(long *)ret = 2 * x;
+	submit_one(NULL);
+	if (submit_code == 0)
+		take_or(&calls, result, 3, MPPOOL_ETERMINATED, MPPOOL_ETERMINATED);
+	return 0;
+}
+
+/* After close a task may still submit; after terminate what it submits is refused or ended, and it never hangs. */
+static void stop_against_nested_submit(void)
+{
+	bool terminate = sched_variant(2);
+	mppool_result *r;
+
+	calls_begin(&calls);
+	calls_begin(&outer);
+	outer.func.call = submit_more;
+	submit_code = -1;
+	pool = POOL(.workers = 1 + (int)sched_variant(2));
+	r = submit(pool, &outer, 9, NULL);
+	stop_it(terminate ? pool : NULL);
+	take_or(&outer, r, 9, terminate ? MPPOOL_ETERMINATED : 0, 0);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	if (!terminate)
+		SCHED_EQUAL(submit_code, 0);
+	calls_check(&calls);
+	calls_check(&outer);
+}
+
+/* ----------------------------------------------------------------------------------------------------- queue limit */
+
+/* A submitter that waits for room gets it, or hears that there will be none. */
+static void queue_limit_against_stop(void)
+{
+	unsigned how = sched_variant(3);
+	mppool_result *first, *second;
+	struct sched_thread *submitter;
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 1, .queue_limit = 1);
+	first = submit(pool, &calls, 1, NULL);
+	submitter = sched_spawn("submitter", submit_one, NULL);
+	second = submit(pool, &calls, 2, NULL);
+	if (how < 2)
+		stop_it(how ? pool : NULL);
+	sched_join(submitter);
+	if (submit_code)
+		SCHED_CHECK(submit_code == MPPOOL_ECLOSED && how < 2);
+	else
+		take_or(&calls, result, 3, how == 1 ? MPPOOL_ETERMINATED : 0, 0);
+	take_or(&calls, first, 1, how == 1 ? MPPOOL_ETERMINATED : 0, 0);
+	take_or(&calls, second, 2, how == 1 ? MPPOOL_ETERMINATED : 0, 0);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
+/* Room that a cancel or a time-out leaves goes to whoever waits. */
+static void queue_limit_and_timeout(void)
+{
+	struct mppool_call_options options = MPPOOL_CALL_OPTIONS_INIT;
+	mppool_result *first, *second;
+	struct sched_thread *submitter;
+
+	options.submit_timeout = 1e-6;
+	calls_begin(&calls);
+	pool = POOL(.workers = 1, .queue_limit = 1);
+	first = submit(pool, &calls, 1, NULL);
+	submitter = sched_spawn("submitter", submit_one, &options);
+	second = submit(pool, &calls, 2, NULL);
+	if (sched_variant(2))
+		mppool_result_cancel(second);
+	sched_join(submitter);
+	if (submit_code)
+		SCHED_EQUAL(submit_code, ETIMEDOUT);
+	else
+		take(&calls, result, 3);
+	take(&calls, first, 1);
+	take_or(&calls, second, 2, ECANCELED, ECANCELED);
+	end_pool(pool);
+	calls_check(&calls);
+}
+
+const struct sched_scenario sched_stops[] = {
+	{"stop_against_submit", stop_against_submit},
+	{"terminate_against_get", terminate_against_get},
+	{"terminate_against_cancel", terminate_against_cancel},
+	{"stop_and_join_twice", stop_and_join_twice},
+	{"join_with_timeout", join_with_timeout},
+	{"stop_against_nested_submit", stop_against_nested_submit},
+	{"queue_limit_against_stop", queue_limit_against_stop},
+	{"queue_limit_and_timeout", queue_limit_and_timeout},
+	{NULL, NULL},
+};
