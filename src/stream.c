@@ -7,6 +7,7 @@
 
 /* ---------------------------------------------------------------------------------------------------------- blocks */
 
+#define AHEAD 4          /* the slot whose line is fetched while this one is written: a visitor mostly writes neighbours */
 #define BLOCK_ITEMS 64           /* about as many to a block */
 
 static size_t heads_size(const struct mpp_stream *s)
@@ -111,6 +112,7 @@ static void set_sizes(struct mpp_stream *s, const struct mpp_stream_options *o)
 	m->unit = chunk;
 	m->most = 1;
 	s->block_items = chunk * mpp_max(mpp_min(BLOCK_ITEMS, buffer) / chunk, 1);
+	s->stride = buffer <= BLOCK_ITEMS ? 1 : mpp_min(buffer / 8, BLOCK_ITEMS);
 	mpp_poke(&s->buffer, buffer);
 }
 
@@ -590,6 +592,8 @@ void mpp_stream_publish(struct mpp_stream *s, struct mpp_block *block, size_t in
 
 	slot->code = code;
 	slot->failure = failure;
+	if (index + AHEAD < block->first + s->block_items)
+		mpp_prefetch(slot + AHEAD);
 	if (s->ordered) {
 		mpp_store_seq(&slot->state, MPP_SLOT_READY);     /* S2; read by take_ordered */
 		if (mpp_load_seq(&s->waiters) > 0 && mpp_load_seq(&s->next_hint) == index)
@@ -601,7 +605,7 @@ void mpp_stream_publish(struct mpp_stream *s, struct mpp_block *block, size_t in
 	do
 		slot->next = before;
 	while (!mpp_cas(&s->completed, &before, slot));          /* S2; read by refresh_ready */
-	if (mpp_load_seq(&s->waiters) > 0)
+	if (mpp_load_seq(&s->waiters) > 0 && mpp_load_seq(&s->news) == 0 && mpp_swap(&s->news, 1) == 0)
 		signal_one(s);
 }
 
@@ -657,15 +661,24 @@ static void hand_over(struct mpp_stream *s, struct mpp_block *b, size_t index, v
 	if (ret_index)
 		*ret_index = index;
 	*ret_failure = slot->failure;
-	slot->failure = NULL;
-	mpp_poke(&slot->state, MPP_SLOT_OPEN);
+	if (slot->failure)
+		slot->failure = NULL;
+	if (s->multi.job.func->f.drop_result)
+		mpp_poke(&slot->state, MPP_SLOT_OPEN);   /* it was taken: mpp_stream_drop_results passes over it */
 }
 
-static void advance(struct mpp_stream *s, size_t by)
+/* S2: before the look at the next slot. */
+static void hint_next(struct mpp_stream *s)
 {
-	s->next += by;
-	mpp_store_seq(&s->next_hint, s->next);   /* S2, too: before the look at that slot */
-	mpp_store_seq(&s->taken, mpp_peek(&s->taken) + by);      /* S1 */
+	if (mpp_load_seq(&s->waiters) > 0)
+		mpp_store_seq(&s->next_hint, s->next);
+}
+
+static void advance(struct mpp_stream *s)
+{
+	s->next++;
+	mpp_store(&s->taken, mpp_peek(&s->taken) + 1);
+	hint_next(s);
 }
 
 /* The block of item `next`: the oldest, since those before were given back. NULL: not drawn yet. */
@@ -683,7 +696,7 @@ static void took_ordered(struct mpp_stream *s)
 {
 	struct mpp_block *b = s->reading;
 
-	advance(s, 1);
+	advance(s);
 	if (s->next == b->first + s->block_items) {
 		s->reading = NULL;
 		block_gone(s, b);
@@ -697,6 +710,7 @@ static bool nothing_more_comes(const struct mpp_stream *s, size_t seen)
 
 static int take_ordered(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure)
 {
+	hint_next(s);
 	for (;;) {
 		struct mpp_block *b = block_to_read(s);
 		uint32_t state = b ? mpp_load_seq(&slot_at(b, s->next)->state) : MPP_SLOT_OPEN;
@@ -735,6 +749,8 @@ static int take_unordered(struct mpp_stream *s, void *ret_result, size_t *ret_in
 	size_t skipped;
 	int code;
 
+	if (mpp_load_seq(&s->waiters) > 0)
+		mpp_store_seq(&s->news, 0);
 	skipped = mpp_load_seq(&s->skipped);
 	refresh_ready(s);
 	slot = s->ready;
@@ -746,7 +762,7 @@ static int take_unordered(struct mpp_stream *s, void *ret_result, size_t *ret_in
 	hand_over(s, b, b->first + (size_t)(slot - b->slot), ret_result, ret_index, ret_failure);
 	if (mpp_sub(&b->left, 1) == 1)
 		block_gone(s, b);
-	advance(s, 1);
+	advance(s);
 	return code ? MPPOOL_ETASK : 0;
 }
 
@@ -771,8 +787,8 @@ static bool more_to_take(const struct mpp_stream *s)
 
 int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure)
 {
+	bool wake, look;
 	int code;
-	bool wake;
 
 	mpp_lock(&s->turn);
 	if (s->told)
@@ -781,12 +797,14 @@ int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, s
 		code = take_ordered(s, ret_result, ret_index, ret_failure);
 	else
 		code = take_unordered(s, ret_result, ret_index, ret_failure);
-	wake = s->told || more_to_take(s);       /* a publisher wakes one consumer: it hands the news on */
+	wake = code != EAGAIN && (s->told || more_to_take(s));
+	look = code == EAGAIN || s->next % s->stride == 0;
+	if (look)
+		mpp_store_seq(&s->taken, mpp_peek(&s->taken));   /* S1 */
 	mpp_unlock(&s->turn);
-	if (code == EAGAIN)
-		return code;
 	if (wake && mpp_load_seq(&s->waiters) > 0)
 		signal_one(s);
-	mpp_stream_kick(s);
+	if (look)
+		mpp_stream_kick(s);
 	return code;
 }

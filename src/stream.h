@@ -14,9 +14,14 @@
  *
  * Invariants:
  *   S1  A drawer that goes IDLE looks at `taken` once more; a taker that has published `taken` looks whether the drawer
- *       is IDLE. Store before load on both sides: one of them sees the other, so no room is overlooked.
+ *       is IDLE. Store before load on both sides: one of them sees the other, so no room is overlooked. Where the window
+ *       is large, takers do so once in `stride` items, and whenever they find nothing to take: so nobody waits for
+ *       items while there is room to draw them.
  *   S2  A publisher stores the outcome and then loads `waiters`; a consumer adds itself to `waiters` and then looks at
- *       the outcome. One of them sees the other.
+ *       the outcome. One of them sees the other. An ordered stream's publisher compares its item with next_hint, which
+ *       a consumer that sleeps, or takes while others sleep, stores before it looks. An unordered stream's publisher
+ *       wakes a consumer only if it is the first to set `news`; a consumer clears it before it looks. Whoever takes
+ *       while others wait hands the news on, so one wake-up is enough for all.
  *   S3  After an item's outcome is published its visitor touches the slot no more; the block goes when all its items
  *       were taken. */
 #ifndef MPP_STREAM_H
@@ -49,6 +54,7 @@ struct mpp_stream {
 	struct mppool_iter iter;         /* constant: what the user holds, unless it is a sink */
 	bool ordered, sink;              /* constant */
 	size_t block_items;              /* constant: a multiple of the unit */
+	size_t stride;                   /* constant: S1 */
 	size_t arg_stride;               /* constant: bytes of all arguments of an item; 0: columns */
 	size_t result_stride;            /* constant: bytes of a result in a block */
 
@@ -61,13 +67,14 @@ struct mpp_stream {
 
 	alignas(MPP_LINE) struct mpp_lock turn;  /* the consumers' */
 	size_t next;                     /* turn: ordered: the next index; unordered: items taken */
-	_Atomic size_t next_hint;        /* the same, for publishers */
+	_Atomic size_t next_hint;        /* S2: the same, for publishers, while somebody waits */
 	struct mpp_block *reading;       /* turn: ordered: has item `next`; NULL: not looked up yet */
 	struct mpp_slot_head *ready;     /* turn: unordered: in order of completion */
 	bool told;                       /* turn: the outcome of the whole was told, now MPPOOL_ESTOP for ever */
 
 	alignas(MPP_LINE) _Atomic size_t taken;          /* S1 */
 	_Atomic uint32_t waiters;        /* S2 */
+	_Atomic uint32_t news;           /* S2, unordered */
 	_Atomic uint32_t helpers;        /* workers that wait here: they want to know of items to run, too */
 	_Atomic uint32_t signal;         /* changes when there may be something to do; consumers and helpers sleep on it */
 	_Atomic(struct mpp_slot_head *) completed;       /* unordered: published, newest first */
