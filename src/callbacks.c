@@ -105,12 +105,14 @@ static void callback_returned(void *arg)
 		mpp_job_end(c->job, mpp_job_more(c->job)->outcome);
 	c->frame->role = MPP_IDLE;
 	c->frame->job = NULL;
+	mpp_frame_callbacks--;
 }
 
 static void run(struct mpp_job *job, struct mpp_frame *frame)
 {
 	struct call c = {job, frame};
 
+	mpp_frame_callbacks++;
 	frame->role = MPP_CALLBACK;
 	frame->job = job;
 	frame->stop = &job->state;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 _Thread_local struct mpp_frame *mpp_frame_top;
+_Thread_local unsigned mpp_frame_callbacks;
 
 void mpp_frame_init(struct mpp_frame *frame, mppool *pool, const _Atomic int *pool_state)
 {
@@ -54,7 +55,7 @@ bool mpp_frame_in_job(const struct mpp_job *job)
 	return false;
 }
 
-bool mpp_frame_in_callback(const mppool *pool)
+bool mpp_frame_in_callback_slow(const mppool *pool)
 {
 	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
 		if (f->pool == pool && f->role == MPP_CALLBACK)

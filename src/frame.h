@@ -38,6 +38,7 @@ struct mpp_frame {
 };
 
 extern _Thread_local struct mpp_frame *mpp_frame_top;
+extern _Thread_local unsigned mpp_frame_callbacks;       /* how many of them are callbacks */
 
 /* A frame of the pool in a thread that is no worker, doing nothing yet. pool_state may be NULL. */
 void mpp_frame_init(struct mpp_frame *frame, mppool *pool, const _Atomic int *pool_state);
@@ -62,7 +63,12 @@ static inline void mpp_frame_next(struct mpp_frame *frame, size_t index)
 /* Is this thread at work for the pool, here or further up? For the job? In a callback of the pool? */
 bool mpp_frame_in_pool(const mppool *pool);
 bool mpp_frame_in_job(const struct mpp_job *job);
-bool mpp_frame_in_callback(const mppool *pool);
+bool mpp_frame_in_callback_slow(const mppool *pool);
+
+static inline bool mpp_frame_in_callback(const mppool *pool)
+{
+	return mpp_unlikely(mpp_frame_callbacks > 0) && mpp_frame_in_callback_slow(pool);
+}
 
 /* The innermost frame of this thread that belongs to the pool's own worker, or NULL. */
 struct mpp_frame *mpp_frame_of_worker(const mppool *pool);

@@ -350,7 +350,8 @@ static void free_memory(struct mpp_job *job)
 	if (job->kind != MPP_SINGLE) {
 		mpp_multi_free(mpp_multi_of(job));
 	} else {
-		mpp_free(mpp_job_more(job));
+		if (mpp_job_more(job))
+			mpp_free(job->u.more);
 		mpp_block_free(job, single_size(func));
 	}
 	mpp_func_put(func);

@@ -1,9 +1,12 @@
 /* layer 5: waiting, and helping while waiting. */
 #include "wait.h"
 
+/* Nobody is inside a single that nobody has claimed. */
 bool mpp_wait_is_deadlock(const struct mpp_job *job)
 {
-	return mpp_frame_in_job(job) || mpp_frame_in_callback(job->pool);
+	bool begun = job->kind != MPP_SINGLE || mpp_load(&job->state) & MPP_CLAIMED;
+
+	return (begun && mpp_frame_in_job(job)) || mpp_frame_in_callback(job->pool);
 }
 
 int mpp_wait_outcome(const struct mpp_job *job)
