@@ -56,6 +56,26 @@ noinst_PROGRAMS += examples/pgzip
 endif
 examples_pgzip_LDADD = $(LDADD) $(ZLIB_LIBS)
 
+# Event loops
+if HAVE_EPOLL
+noinst_PROGRAMS += examples/factor_epoll
+all_examples += examples/factor_epoll
+endif
+
+if HAVE_UV
+noinst_PROGRAMS += examples/primes_uv
+all_examples += examples/primes_uv
+endif
+examples_primes_uv_CPPFLAGS = $(AM_CPPFLAGS) $(UV_CFLAGS)
+examples_primes_uv_LDADD = $(LDADD) $(UV_LIBS)
+
+if HAVE_GLIB
+noinst_PROGRAMS += examples/checksums_glib
+all_examples += examples/checksums_glib
+endif
+examples_checksums_glib_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
+examples_checksums_glib_LDADD = $(LDADD) $(GLIB_LIBS)
+
 EXTRA_DIST += \
 	examples/README \
 	examples/from_python/apply_async_and_forget.py \

@@ -87,6 +87,8 @@ program()
 		*/pgzip) extra=$ZLIB_LIBS; test -n "$extra" || continue ;;
 		*/hashfiles) extra=$CRYPTO_LIBS; test -n "$extra" || continue ;;
 		*/mandelbrot) extra=$PNG_LIBS; test -n "$extra" || continue ;;
+		*/primes_uv) extra="$UV_CFLAGS $UV_LIBS" ;;
+		*/checksums_glib) extra="$GLIB_CFLAGS $GLIB_LIBS" ;;
 		esac
 		$CC $CFLAGS $SAN_CFLAGS $cflags "$srcdir/$example.c" -o "$tmp/example" $libs $extra $LIBM \
 			$PTHREAD_LIBS ||

@@ -14,8 +14,8 @@ black_tests = \
 	tests/test_idle \
 	tests/test_lifecycle \
 	tests/test_nested \
-	tests/test_progress \
 	tests/test_poll \
+	tests/test_progress \
 	tests/test_semantics \
 	tests/test_streams \
 	tests/test_threads
@@ -46,8 +46,8 @@ tests_test_groups_LDADD = $(black_libs)
 tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
-tests_test_progress_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
+tests_test_progress_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
@@ -77,6 +77,7 @@ script_tests = \
 	tests/check-man-code.sh \
 	tests/check-man-lint.sh \
 	tests/check-symbols.sh \
+	tests/event_loops.sh \
 	tests/examples.sh \
 	tests/from_python.sh \
 	tests/programs.sh
@@ -137,14 +138,16 @@ test_environment = \
 	export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS;
 script_environment = \
 	AWK='$(AWK)'; CC='$(CC)'; CLANG='$(CLANG)'; CLANGXX='$(CLANGXX)'; CPPFLAGS='$(CPPFLAGS)'; \
-	CRYPTO_LIBS='$(CRYPTO_LIBS)'; CXX='$(CXX)'; EXEEXT='$(EXEEXT)'; LIBM='$(LIBM)'; \
-	LIBTOOL='$(LIBTOOL)'; MANDOC='$(MANDOC)'; NM='$(NM_PROG)'; \
+	CRYPTO_LIBS='$(CRYPTO_LIBS)'; CXX='$(CXX)'; EXEEXT='$(EXEEXT)'; GLIB_CFLAGS='$(GLIB_CFLAGS)'; \
+	GLIB_LIBS='$(GLIB_LIBS)'; LIBM='$(LIBM)'; UV_CFLAGS='$(UV_CFLAGS)'; UV_LIBS='$(UV_LIBS)'; \
+	LIBTOOL='$(LIBTOOL)'; MANDOC='$(MANDOC)'; NM='$(NM_PROG)'; PNG_LIBS='$(PNG_LIBS)'; \
 	PACKAGE_VERSION='$(PACKAGE_VERSION)'; PKG_CONFIG='$(PKG_CONFIG)'; PTHREAD_CFLAGS='$(PTHREAD_CFLAGS)'; \
 	PTHREAD_LIBS='$(PTHREAD_LIBS)'; SAN_CFLAGS='$(SAN_CFLAGS)'; VERSION_SCRIPT='$(version_script)'; \
-	PNG_LIBS='$(PNG_LIBS)'; ZLIB_LIBS='$(ZLIB_LIBS)'; top_builddir='$(top_builddir)'; top_srcdir='$(top_srcdir)'; srcdir='$(srcdir)'; \
+	ZLIB_LIBS='$(ZLIB_LIBS)'; top_builddir='$(top_builddir)'; top_srcdir='$(top_srcdir)'; srcdir='$(srcdir)'; \
 	export AWK CC CLANG CLANGXX CPPFLAGS CRYPTO_LIBS CXX EXEEXT LIBM LIBTOOL MANDOC NM PACKAGE_VERSION; \
-	export PKG_CONFIG PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS VERSION_SCRIPT; \
-	export PNG_LIBS ZLIB_LIBS top_builddir top_srcdir srcdir;
+	export GLIB_CFLAGS GLIB_LIBS PKG_CONFIG PNG_LIBS PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS; \
+	export UV_CFLAGS UV_LIBS VERSION_SCRIPT; \
+	export ZLIB_LIBS top_builddir top_srcdir srcdir;
 AM_TESTS_ENVIRONMENT = $(test_environment) $(script_environment)
 
 if HAVE_VERSION_SCRIPT
