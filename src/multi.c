@@ -752,6 +752,7 @@ static size_t run_by_chunk(struct visit *v)
 	struct mppool_column columns[MPPOOL_MAX_ARGS];
 	size_t i = 0, failed;
 	struct mppool_chunk chunk = {sizeof chunk, 0, 0, columns, NULL, v->view.result_stride, &failed};
+	int code;
 
 	while (i < v->run.count && !(i > 0 && ends_claimed(v->m))) {
 		for (size_t k = 0; k < f->nargs; k++) {
@@ -766,7 +767,8 @@ static size_t run_by_chunk(struct visit *v)
 		v->handed = chunk.count;
 		mpp_frame_next(v->visitor->frame, chunk.first);
 		set_deadline(v);
-		i += settle_chunk(v, i, chunk.count, failed, f->chunk_call(&chunk, f->context));
+		code = f->chunk_call(&chunk, f->context);
+		i += settle_chunk(v, i, chunk.count, failed, code);
 	}
 	return i;
 }
