@@ -21,6 +21,7 @@ dist_man_MANS = \
 	man/mppool_iterable.3 \
 	man/mppool_join.3 \
 	man/mppool_last_error.3 \
+	man/mppool_lifecycle.7 \
 	man/mppool_map.3 \
 	man/mppool_map_async.3 \
 	man/mppool_poll.3 \
@@ -46,6 +47,8 @@ dist_man_MANS = \
 	man/mppool_strerror.3 \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \
+	man/mppool_threads.7 \
+	man/mppool_tutorial.7 \
 	man/mppool_version.3 \
 	man/mppool_wait.3 \
 	man/mppool_wait_idle.3 \
