@@ -17,6 +17,7 @@ plain_examples = \
 
 python_ports = \
 	examples/from_python/apply_async_and_forget \
+	examples/from_python/as_completed_and_wait \
 	examples/from_python/bounded_ctrl_c \
 	examples/from_python/callbacks \
 	examples/from_python/common_mistakes \
@@ -79,6 +80,7 @@ examples_checksums_glib_LDADD = $(LDADD) $(GLIB_LIBS)
 EXTRA_DIST += \
 	examples/README \
 	examples/from_python/apply_async_and_forget.py \
+	examples/from_python/as_completed_and_wait.py \
 	examples/from_python/bounded_ctrl_c.py \
 	examples/from_python/callbacks.py \
 	examples/from_python/common_mistakes.py \

@@ -48,16 +48,17 @@ for name in apply_async_and_forget callbacks common_mistakes csv_buffers error_c
 done
 
 # The order of the lines is not fixed.
-if have from_python/imap_unordered_as_completed; then
-	run 0 "$examples/from_python/imap_unordered_as_completed"
+for name in as_completed_and_wait imap_unordered_as_completed; do
+	have from_python/$name || continue
+	run 0 "$examples/from_python/$name"
 	sort out >sorted
-	sort "$expected/imap_unordered_as_completed.txt" >want
-	same want sorted "imap_unordered_as_completed: not the expected output"
+	sort "$expected/$name.txt" >want
+	same want sorted "$name: not the expected output"
 	if [ -n "$python" ]; then
-		from_python imap_unordered_as_completed
-		like_python imap_unordered_as_completed sort
+		from_python $name
+		like_python $name sort
 	fi
-fi
+done
 
 # ----------------------------------------------------------------------------------------------------- common_mistakes
 

@@ -93,6 +93,7 @@ EXTRA_DIST += \
 	tests/examples-common.sh \
 	tests/examples.awk \
 	tests/expected/apply_async_and_forget.txt \
+	tests/expected/as_completed_and_wait.txt \
 	tests/expected/as_completed.txt \
 	tests/expected/callbacks.txt \
 	tests/expected/common_mistakes.txt \

@@ -618,8 +618,8 @@ START_TEST(page_has_each_call_that_takes_a_pool)
 			continue;
 		for (int row = 1; row < tables[0].rows; row++)
 			times += strcmp(tables[0].cell[row][0], name) == 0;
-		ck_assert_msg(times == 1, "mppool_%s is %d times in the first table of mppool_lifecycle(7)", name,
-		              times);
+		ck_assert_msg(times == 1, "mppool_%s is %d times in the first table of mppool_lifecycle(7): it needs a "
+		              "row there, and a line in `calls` here", name, times);
 		found++;
 	}
 	fclose(header);
