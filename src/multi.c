@@ -504,6 +504,7 @@ bool mpp_multi_claimable(struct mpp_multi *m)
 /* A run of items in one place. */
 struct run {
 	size_t first, count;
+	size_t origin;                   /* where the span begins that it is of: what it is viewed from */
 	struct mpp_block *block;
 };
 
@@ -511,7 +512,7 @@ static bool take_rest_locked(struct mpp_multi *m, struct mpp_cell *cell, struct 
 {
 	if (cell->rest_count == 0)
 		return false;
-	*run = (struct run){cell->rest_first, cell->rest_count, cell->rest_block};
+	*run = (struct run){cell->rest_first, cell->rest_count, cell->rest_first, cell->rest_block};
 	cell->rest_count = 0;
 	mpp_poke(&m->rests, mpp_peek(&m->rests) - 1);
 	return true;
@@ -568,17 +569,14 @@ static bool claim_any_locked(struct mpp_multi *m, struct run *run)
 	return run->count > 0;
 }
 
-/* M5: no item of a chunk at hand begins any more. Returns how many that hits. */
+/* M5: no further item of a chunk at hand begins. Returns how many chunks that hits. */
 static size_t cut_chunks_locked(struct mpp_multi *m)
 {
 	size_t hit = 0;
 
-	for (size_t i = 0; i < m->used_cells; i++) {
-		size_t unbegun = mpp_or(&m->cells[i].unbegun, MPP_CUT);
-
-		if (!(unbegun & MPP_CUT))
-			hit += unbegun;
-	}
+	for (size_t i = 0; i < m->used_cells; i++)
+		if (mpp_or(&m->cells[i].open, MPP_CUT) == MPP_OPEN)
+			hit++;
 	return hit;
 }
 
@@ -627,8 +625,10 @@ struct visit {
 	struct mpp_visitor *visitor;
 	struct mpp_cell *cell;           /* own, or the guest cell below */
 	struct mpp_cell guest;           /* for one visitor too many: one unit at a time, nothing to steal */
-	struct items_view view;          /* of the chunk at hand */
 	struct run run;                  /* the chunk at hand */
+	struct items_view view;          /* from its origin on, which is */
+	size_t viewed;                   /* this; SIZE_MAX: none yet */
+	size_t skip;                     /* from the origin to its first item */
 	size_t at, handed;               /* the items [at, at + handed) of it are in the user's function */
 	size_t ended;                    /* M3: not reported yet */
 	bool plain;                      /* a success leaves nothing to do */
@@ -639,7 +639,7 @@ struct visit {
 static void *result_of(struct visit *v, size_t i)
 {
 	if (v->view.results)
-		return v->view.results + i * v->view.result_stride;
+		return v->view.results + (v->skip + i) * v->view.result_stride;
 	return v->m->job.func->f.result_size ? v->scratch : NULL;
 }
 
@@ -655,7 +655,7 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 	if (late && f->result_size > 0)
 		mpp_hook_drop_result(&m->job, result_of(v, i));
 	if (code) {
-		zero_result(m, &v->view, i);
+		zero_result(m, &v->view, v->skip + i);
 		if (!consumed)
 			keep_failure(m, index, code, message);
 	} else if (m->good) {
@@ -665,7 +665,7 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 	}
 	if (m->more.codes)
 		m->more.codes[index] = code;
-	drop_item_args(m, &v->view, i);
+	drop_item_args(m, &v->view, v->skip + i);
 	if (consumed)
 		mpp_stream_publish(mpp_stream_of(m), v->run.block, index, code,
 		                   code ? mpp_failure_new(code, index, message) : NULL);
@@ -675,19 +675,23 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 		mpp_multi_halt(m, ECANCELED, false, true);
 }
 
-/* `code` is what the function returned. Past their time limit they end as ETIMEDOUT, and results that came too late
- * are dropped: nobody will take them. */
-static void items_ended(struct visit *v, size_t i, size_t count, int code)
+/* Past their time limit they end as ETIMEDOUT, and results that came too late are dropped: nobody will take them. */
+static void items_ended_with(struct visit *v, size_t i, size_t count, int code)
 {
 	int64_t deadline = v->visitor->frame->deadline;
 	bool timed_out = mpp_unlikely(deadline != MPP_NEVER) && mpp_now() > deadline;
 
-	v->ended += count;
-	mpp_poke(&v->cell->done, mpp_peek(&v->cell->done) + count);
-	if (v->plain && code == 0 && !timed_out)
-		return;
 	for (; count > 0; i++, count--)
 		item_ended(v, i, timed_out ? ETIMEDOUT : code, timed_out && code == 0);
+}
+
+/* `code` is what the function returned. */
+static inline void items_ended(struct visit *v, size_t i, size_t count, int code)
+{
+	v->ended += count;
+	mpp_poke(&v->cell->done, mpp_peek(&v->cell->done) + count);
+	if (!v->plain || code != 0)
+		items_ended_with(v, i, count, code);
 }
 
 /* A halt that is no cancel: nobody was told that what has been claimed takes its ordinary course. */
@@ -696,16 +700,18 @@ static bool ends_claimed(const struct mpp_multi *m)
 	return mpp_load(&m->job.state) & MPP_HALT && (m->failed_fast || m->halt_code != ECANCELED);
 }
 
-/* May item i of the chunk at hand begin? The first was begun by claiming it. */
+/* M5: may item i of the chunk at hand begin? The first was begun by claiming it. */
 static bool begin(struct visit *v, size_t i)
 {
 	if (v->cell == &v->guest)
 		return i == 0 || !ends_claimed(v->m);
-	if (i > 0)
-		return !(mpp_sub(&v->cell->unbegun, 1) & MPP_CUT);
 	if (v->run.count == 1)
 		return true;
-	return !(mpp_swap(&v->cell->unbegun, v->run.count - 1) & MPP_CUT) || !ends_claimed(v->m);
+	if (i == 0)
+		return !(mpp_swap(&v->cell->open, MPP_OPEN) & MPP_CUT) || !ends_claimed(v->m);
+	if (i + 1 < v->run.count)
+		return !(mpp_load(&v->cell->open) & MPP_CUT);
+	return !(mpp_swap(&v->cell->open, 0) & MPP_CUT);
 }
 
 static void set_deadline(struct visit *v)
@@ -718,15 +724,16 @@ static void set_deadline(struct visit *v)
 static size_t run_one_by_one(struct visit *v)
 {
 	const struct mppool_func *f = &v->m->job.func->f;
+	struct mpp_frame *frame = v->visitor->frame;
 	const void *args[MPPOOL_MAX_ARGS];
 	size_t i;
 
 	v->handed = 1;
 	for (i = 0; i < v->run.count && begin(v, i); i++) {
 		v->at = i;
-		mpp_frame_next(v->visitor->frame, v->run.first + i);
+		mpp_frame_next(frame, v->run.first + i);
 		set_deadline(v);
-		view_args(&v->view, f->nargs, i, args);
+		view_args(&v->view, f->nargs, v->skip + i, args);
 		items_ended(v, i, 1, f->call(args, result_of(v, i), f->context));
 	}
 	return i;
@@ -757,7 +764,7 @@ static size_t run_by_chunk(struct visit *v)
 	while (i < v->run.count && !(i > 0 && ends_claimed(v->m))) {
 		for (size_t k = 0; k < f->nargs; k++) {
 			columns[k] = v->view.columns[k];
-			columns[k].base = (const char *)columns[k].base + i * columns[k].stride;
+			columns[k].base = (const char *)columns[k].base + (v->skip + i) * columns[k].stride;
 		}
 		failed = SIZE_MAX;
 		chunk.first = v->run.first + i;
@@ -779,8 +786,12 @@ static void run_chunk(struct visit *v)
 	const struct mppool_func *f = &m->job.func->f;
 	size_t i;
 
-	view_columns(m, v->run.block, v->run.first, &v->view);
-	view_results(m, v->run.block, v->run.first, &v->view);
+	if (v->viewed != v->run.origin) {
+		view_columns(m, v->run.block, v->run.origin, &v->view);
+		view_results(m, v->run.block, v->run.origin, &v->view);
+		v->viewed = v->run.origin;
+	}
+	v->skip = v->run.first - v->run.origin;
 	mpp_assert_unlocked();
 	v->running = true;
 	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
@@ -855,7 +866,7 @@ static void visit_lost(void *arg)
 	items_ended(v, v->at, lost_to - v->at, MPPOOL_ELOST);
 	if (left > 0) {
 		mpp_lock(&v->m->lock);
-		mpp_and(&v->cell->unbegun, MPP_CUT);
+		mpp_and(&v->cell->open, MPP_CUT);
 		v->cell->rest_first = v->run.first + lost_to;
 		v->cell->rest_count = left;
 		v->cell->rest_block = v->run.block;
@@ -885,6 +896,7 @@ static bool claim_own(struct visit *v)
 		return false;
 	v->run.first = v->cell->base + from * v->m->unit;
 	v->run.count = items_of(v->m, v->run.first, units);
+	v->run.origin = v->cell->base;
 	v->run.block = v->cell->block;
 	return true;
 }
@@ -945,9 +957,10 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor)
 	v.m = m;
 	v.visitor = visitor;
 	v.ended = 0;
+	v.viewed = SIZE_MAX;
 	v.running = false;
-	v.plain = m->job.kind == MPP_ARRAY && !m->more.codes && !m->job.func->f.drop_args && !m->good &&
-	          !(m->discards && m->job.func->f.drop_result);
+	v.plain = m->job.kind == MPP_ARRAY && !m->more.codes && m->more.task_timeout == 0 && !m->good &&
+	          !m->job.func->f.drop_args && !(m->discards && m->job.func->f.drop_result);
 	enter(&v);
 	pthread_cleanup_push(visit_lost, &v);
 	while (next_chunk(&v)) {

@@ -16,8 +16,10 @@
  *   M2  base and block of a cell change under the lock while its span is empty.
  *   M3  `pending` counts the items that have not ended and, in a stream, one for the drawing. Visitors report in bulk,
  *       at the latest before they wait for anything. Whoever brings it to 0 completes the job.
- *   M5  Within a chunk of several items, handed over one by one, each begins by a step on `unbegun` of its cell. Whoever
- *       halts the job sets MPP_CUT there: the items behind are then sure not to begin, and how many is known exactly.
+ *   M5  A chunk of several items, handed over one by one, is `open` in its cell from before its second item begins until
+ *       its last one does. Whoever halts the job sets MPP_CUT there, and the visitor looks at it before each item: a
+ *       plain load, but for the last one, which begins by the same step that ends the opening. So a halt that found a
+ *       chunk open knows that at least its last item never runs, and one that found it closed that all have begun.
  *       A chunk that was claimed when its cell had been cut already runs whole if the halt was a cancel, which has
  *       counted it among what runs.
  *   M4  `refs` counts who may touch the job without owning a handle: one until completion, one for each place in a
@@ -34,13 +36,14 @@ struct mpp_cell {
 	size_t base;                                     /* M2: the item of unit 0 */
 	struct mpp_block *block;                         /* M2: streams: where these items are stored */
 	_Atomic size_t done;                             /* items that its owners ended: progress */
-	_Atomic size_t unbegun;                          /* M5: items of the chunk at hand that have not begun, MPP_CUT */
+	_Atomic uint32_t open;                           /* M5: MPP_OPEN, MPP_CUT */
 	size_t rest_first, rest_count;                   /* the lock: items of a chunk whose worker went away */
 	struct mpp_block *rest_block;
 	struct mpp_cell *next_free;                      /* the lock */
 };
 
-#define MPP_CUT (SIZE_MAX / 2 + 1)
+#define MPP_OPEN 1u
+#define MPP_CUT 2u
 
 struct mpp_multi {
 	struct mpp_job job;
@@ -114,7 +117,8 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor);
 bool mpp_multi_claimable(struct mpp_multi *m);
 
 /* Starts nothing more: what was not claimed ends with the code. Only the first call counts. `stop`: running items see
- * should_stop. Returns how many items will never run because of this call. */
+ * should_stop. Returns 0 if no item will
+ * be kept from running by this call. */
 size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast);
 
 void mpp_multi_complete_empty(struct mpp_multi *m);              /* an array of no items */
