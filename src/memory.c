@@ -318,15 +318,17 @@ static void empty_one(size_t class, struct cache *mine)
 {
 	struct store *c = &stores[class];
 	struct magazine *m = NULL;
+	bool room;
 
 	mpp_lock(&c->lock);
-	if (c->nfull < most_full(class)) {
+	room = c->nfull < most_full(class);
+	if (room) {
 		m = c->empty;
 		if (m)
 			c->empty = m->next;
 	}
 	mpp_unlock(&c->lock);
-	if (!m && c->nfull < most_full(class))
+	if (!m && room)
 		m = mpp_zalloc(sizeof *m);
 	if (!m) {
 		unload(c, class, mine->loaded);
