@@ -16,6 +16,7 @@ black_tests = \
 	tests/test_nested \
 	tests/test_poll \
 	tests/test_progress \
+	tests/test_races \
 	tests/test_semantics \
 	tests/test_states \
 	tests/test_streams \
@@ -49,6 +50,7 @@ tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
+tests_test_races_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
