@@ -159,6 +159,11 @@ static bool help(struct mpp_group *g, int64_t deadline)
 
 /* --------------------------------------------------------------------------------------------------------- waiting */
 
+static bool is_watched(const struct mpp_job *job)
+{
+	return job && mpp_peek(&job->state) & MPP_WATCHED;
+}
+
 static bool seen_before(const struct mpp_frame *f)
 {
 	for (const struct mpp_frame *g = mpp_frame_top; g != f; g = g->up)
@@ -179,7 +184,8 @@ static size_t count_stuck(const struct mpp_group *g)
 			stuck += p->pending;
 	mpp_group_unlock(g);
 	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
-		if (f->job && !seen_before(f) && !mpp_frame_in_callback(f->pool) && mpp_watch_has(f->job, g))
+		if (is_watched(f->job) && !mpp_frame_in_callback(f->pool) && !seen_before(f) &&
+		    mpp_watch_has(f->job, g))
 			stuck++;
 	return stuck;
 }
@@ -211,11 +217,11 @@ static int await(struct mpp_group *g, int64_t deadline)
 			return MPPOOL_EFORKED;   /* a task that this thread helped with came back in a child */
 		if (timed_out)
 			return ETIMEDOUT;
-		if (inside && is_deadlock(g) && mpp_load_seq(&g->signal) == word)
-			return EDEADLK;
 		timed_out = inside && deadline != MPP_NEVER && mpp_now() > deadline;
 		if (timed_out || (inside && help(g, deadline)))
 			continue;
+		if (inside && is_deadlock(g) && mpp_load_seq(&g->signal) == word)
+			return EDEADLK;
 		while (mpp_load_seq(&g->signal) == word && mpp_spin_more(&spin))
 			;
 		timed_out = mpp_group_sleep(g, word, inside, deadline) == ETIMEDOUT;

@@ -46,7 +46,7 @@ struct helper {
 
 bool mpp_wait_may_help(const mppool *pool)
 {
-	return mpp_frame_of_worker(pool) || is_uninitialized_generator(pool);
+	return (mpp_frame_of_worker(pool) || is_uninitialized_generator(pool)) && !mpp_frame_in_callback(pool);
 }
 
 /* A frame for work that this thread does while it waits. False: it may not. */
