@@ -776,13 +776,14 @@ bool mpp_stream_told(struct mpp_stream *s)
 	return told;
 }
 
+/* S2: what a publisher left to this consumer, since it saw no news to tell or another item's turn. */
 static bool more_to_take(const struct mpp_stream *s)
 {
 	if (!s->ordered)
-		return s->ready || mpp_peek(&s->completed);
+		return s->ready || mpp_load_seq(&s->completed);
 	if (!s->reading)                 /* at a block's end: whoever is woken looks for the next */
-		return mpp_load(&s->multi.limit) > s->next;
-	return mpp_peek(&s->reading->slot[s->next - s->reading->first].state) != MPP_SLOT_OPEN;
+		return mpp_load_seq(&s->multi.limit) > s->next;
+	return mpp_load_seq(&s->reading->slot[s->next - s->reading->first].state) != MPP_SLOT_OPEN;
 }
 
 int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure)
