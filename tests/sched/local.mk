@@ -14,10 +14,12 @@ endif
 libmppool_sched_la_SOURCES = \
 	$(library_sources) \
 	tests/sched/callbacks.c \
+	tests/sched/groups.c \
 	tests/sched/maps.c \
 	tests/sched/parts.c \
 	tests/sched/singles.c \
 	tests/sched/stops.c \
+	tests/sched/store.c \
 	tests/sched/streams.c \
 	tests/sched/tools.c \
 	tests/sched/workers.c

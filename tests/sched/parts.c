@@ -7,7 +7,8 @@
 
 /* ----------------------------------------------------------------------------------------------------------- deque */
 
-#define ENTRIES 3
+#define MORE MPP_DEQUE_FIRST     /* entries that fill the first array: it grows under the thief's eyes */
+#define ENTRIES (MORE + 3)
 
 static struct mpp_deque *deque;
 static int entries[ENTRIES];
@@ -28,27 +29,35 @@ static void steal_some(void *unused)
 		note(mpp_deque_steal(deque));
 }
 
+static void push(int i)
+{
+	got[i] = 0;
+	entries[i] = i + 1;
+	SCHED_EQUAL(mpp_deque_reserve(deque, 1), 0);
+	mpp_deque_push(deque, &entries[i]);
+}
+
 /* Its owner pushes and pops while a thief steals: each entry is taken once. */
 static void deque_owner_and_thief(void)
 {
+	int first = sched_variant(2) ? 0 : MORE - 1;
 	struct sched_thread *thief;
 	void *entry;
 
 	deque = mpp_alloc_aligned(sizeof *deque);
 	mpp_deque_init(deque);
+	for (int i = 0; i < first; i++)
+		push(i);
 	thief = sched_spawn("thief", steal_some, NULL);
-	for (int i = 0; i < ENTRIES; i++) {
-		got[i] = 0;
-		entries[i] = i + 1;
-		SCHED_EQUAL(mpp_deque_reserve(deque, 1), 0);
-		mpp_deque_push(deque, &entries[i]);
-		if (i == 1)
+	for (int i = first; i < first + 3; i++) {
+		push(i);
+		if (i == first + 1)
 			note(mpp_deque_pop(deque));
 	}
 	while ((entry = mpp_deque_pop(deque)) != NULL)
 		note(entry);
 	sched_join(thief);
-	for (int i = 0; i < ENTRIES; i++)
+	for (int i = 0; i < first + 3; i++)
 		SCHED_EQUAL(got[i], 1);
 	mpp_deque_fini(deque);
 	mpp_free(deque);

@@ -131,6 +131,14 @@ static void get_it(void *unused)
 	SCHED_EQUAL(y, 14);
 }
 
+/* Without a call that waits. */
+static void look_at_it(void)
+{
+	while (!mppool_result_ready(result))
+		sched_pass();
+	SCHED_EQUAL(*(const long *)mppool_result_value(result), 14);
+}
+
 /* Two threads wait for one result; both get it, and it counts as taken once. */
 static void two_waiters(void)
 {
@@ -143,8 +151,7 @@ static void two_waiters(void)
 	if (sched_variant(2))
 		get_it(NULL);
 	else
-		while (!mppool_result_ready(result))
-			sched_pass();
+		look_at_it();
 	sched_join(other);
 	calls.taken = 1;
 	mppool_result_free(result);
@@ -208,6 +215,63 @@ static void nested_calls(void)
 	calls_check(&outer);
 }
 
+/* ---------------------------------------------------------------------------------------------------- side by side */
+
+static struct sched_gate gate;
+
+static int open_gate(const void *const args[], void *ret, void *context)
+{
+	(void)context;
+	sched_count(&calls.runs);
+	sched_open(&gate);
+	*(long *)ret = 2L * *(const int *)args[0];
+	return 0;
+}
+
+/* Waits until another call runs: one that it submits itself, or one that was submitted with it. */
+static int await_gate(const void *const args[], void *ret, void *context)
+{
+	const int x = *(const int *)args[0];
+
+	(void)context;
+	sched_count(&outer.runs);
+	if (x == 1)
+		mppool_result_free(submit(mppool_current(), &calls, x, NULL));
+	sched_await(&gate);
+	*(long *)ret = 2 * x;
+	return 0;
+}
+
+/* While there is work that nobody has claimed no worker sleeps for good: of two one waits for what the other is to
+ * run, which is in the queue, in the inbox of a batch, or in the waiting worker's own deque. */
+static void side_by_side(void)
+{
+	int x = (int)sched_variant(2), before = (int)sched_variant(5);
+	mppool_result *r, *second = NULL, *results[4];
+
+	calls_begin(&calls);
+	calls_begin(&outer);
+	calls.func.call = open_gate;
+	outer.func.call = await_gate;
+	sched_cpus(1 + (int)sched_variant(4));
+	pool = POOL(.workers = 2);
+	gate.open = true;
+	for (int i = 0; i < before; i++)
+		results[i] = submit(pool, &calls, i, NULL);
+	for (int i = 0; i < before; i++)
+		take(&calls, results[i], i);
+	gate.open = false;
+	r = submit(pool, &outer, x, NULL);
+	if (x == 0)
+		second = submit(pool, &calls, 3, NULL);
+	take(&outer, r, x);
+	if (second)
+		take(&calls, second, 3);
+	finish_pool(pool);
+	calls_check(&calls);
+	calls_check(&outer);
+}
+
 const struct sched_scenario sched_singles[] = {
 	{"submit_and_get", submit_and_get},
 	{"submit_and_forget", submit_and_forget},
@@ -219,5 +283,6 @@ const struct sched_scenario sched_singles[] = {
 	{"two_waiters", two_waiters},
 	{"get_with_timeout", get_with_timeout},
 	{"nested_calls", nested_calls},
+	{"side_by_side", side_by_side},
 	{NULL, NULL},
 };

@@ -12,6 +12,7 @@
 #include "engine.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 
 #define CODE __builtin_return_address(0)
 
@@ -194,8 +195,15 @@ void sched_cpus(int n)
 
 /* ---------------------------------------------------------------------------------------------------------- memory */
 
-/* Every block is one of the system's, with a head before it. What is freed is given back only after the schedule:
- * until then no address is used twice, and nobody may have touched it. */
+/* Every block is cut from one piece of memory, with a head before it, and none is used twice before the schedule is
+ * over. So an address means one thing throughout a schedule, and the same schedule has the same addresses each time:
+ * the library may hash them. The piece lies where nothing else is, wherever the system has put the program. */
+#define ARENA ((size_t)256 << 20)
+#define ARENA_AT ((void *)(uintptr_t)0x500000000000)
+
+static char *arena;
+static size_t arena_used;
+
 struct head {
 	alignas(MPP_LINE) struct head *next, **link;
 	size_t size;
@@ -222,13 +230,23 @@ static struct head *live, *freed;
 #define show(at, size) ((void)(at), (void)(size))
 #endif
 
-static void *block_new(size_t size, int byte, const void *code)
+static struct head *cut(size_t size, size_t alignment)
 {
-	size_t rounded = mpp_round_up(size, MPP_LINE);
-	struct head *h = size > (size_t)PTRDIFF_MAX / 2 ? NULL : aligned_alloc(MPP_LINE, sizeof *h + rounded);
+	size_t at = mpp_round_up(arena_used + sizeof(struct head), alignment);
+
+	if (size > ARENA || at + size > ARENA)
+		return NULL;
+	arena_used = mpp_round_up(at + size, MPP_LINE);
+	return (struct head *)(void *)(arena + at) - 1;
+}
+
+static void *block_new(size_t size, size_t alignment, int byte, const void *code)
+{
+	struct head *h = cut(size, alignment);
 
 	if (!h)
 		return NULL;
+	show(h, sizeof *h + size);
 	h->size = size;
 	h->code = code;
 	h->next = live;
@@ -260,7 +278,7 @@ static void block_free(void *memory, const void *code)
 
 static void *block_resize(void *memory, size_t size, const void *code)
 {
-	void *fresh = block_new(size, GARBAGE, code);
+	void *fresh = block_new(size, MPP_LINE, GARBAGE, code);
 	size_t kept;
 
 	if (fresh && memory) {
@@ -274,17 +292,17 @@ static void *block_resize(void *memory, size_t size, const void *code)
 
 void *mpp_alloc(size_t size)
 {
-	return block_new(size, GARBAGE, CODE);
+	return block_new(size, MPP_LINE, GARBAGE, CODE);
 }
 
 void *mpp_zalloc(size_t size)
 {
-	return block_new(size, 0, CODE);
+	return block_new(size, MPP_LINE, 0, CODE);
 }
 
 void *mpp_alloc_aligned(size_t size)
 {
-	return block_new(size, 0, CODE);
+	return block_new(size, MPP_LINE, 0, CODE);
 }
 
 void *mpp_realloc(void *memory, size_t size)
@@ -299,7 +317,7 @@ void mpp_free(void *memory)
 
 void *mpp_block_alloc(size_t size)
 {
-	return block_new(size, GARBAGE, CODE);
+	return block_new(size, MPP_LINE, GARBAGE, CODE);
 }
 
 void mpp_block_free(void *block, size_t size)
@@ -316,10 +334,31 @@ void mpp_memory_after_fork(void)
 {
 }
 
+void *sched_alloc(size_t alignment, size_t size)
+{
+	return block_new(size, alignment, GARBAGE, CODE);
+}
+
+void *sched_zalloc(size_t size)
+{
+	return block_new(size, MPP_LINE, 0, CODE);
+}
+
+void sched_free(void *memory)
+{
+	block_free(memory, CODE);
+}
+
 /* --------------------------------------------------------------------------------------- from schedule to schedule */
 
 void standins_begin(void)
 {
+	if (!arena)
+		arena = mmap(ARENA_AT, ARENA, PROT_READ | PROT_WRITE,
+		             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (arena == MAP_FAILED)
+		engine_fail("no memory for the library");
+	arena_used = 0;
 	cpus = 2;
 	refused_threads = 0;
 }
@@ -347,6 +386,5 @@ void standins_end(void)
 	while ((h = freed) != NULL) {
 		check_poison(h);
 		freed = h->next;
-		free(h);
 	}
 }

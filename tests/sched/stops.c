@@ -168,21 +168,38 @@ static void stop_against_nested_submit(void)
 
 /* ----------------------------------------------------------------------------------------------------- queue limit */
 
+static void submit_another(void *unused)
+{
+	const int x = 5;
+	int code = mppool_apply_async(pool, &calls.func, MPPOOL_ARGS(&x), NULL, NULL);
+
+	(void)unused;
+	SCHED_CHECK(code == 0 || code == MPPOOL_ECLOSED);
+	if (code == 0) {
+		sched_count(&calls.accepted);
+		sched_count(&calls.items);
+	}
+}
+
 /* A submitter that waits for room gets it, or hears that there will be none. */
 static void queue_limit_against_stop(void)
 {
 	unsigned how = sched_variant(3);
 	mppool_result *first, *second;
-	struct sched_thread *submitter;
+	struct sched_thread *submitter, *another = NULL;
 
 	calls_begin(&calls);
 	pool = POOL(.workers = 1, .queue_limit = 1);
 	first = submit(pool, &calls, 1, NULL);
 	submitter = sched_spawn("submitter", submit_one, NULL);
+	if (sched_variant(2))
+		another = sched_spawn("another", submit_another, NULL);
 	second = submit(pool, &calls, 2, NULL);
 	if (how < 2)
 		stop_it(how ? pool : NULL);
 	sched_join(submitter);
+	if (another)
+		sched_join(another);
 	if (submit_code)
 		SCHED_CHECK(submit_code == MPPOOL_ECLOSED && how < 2);
 	else

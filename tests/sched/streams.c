@@ -112,6 +112,23 @@ static void two_consumers(void)
 	end(generator);
 }
 
+/* One takes an item and goes; the other is told of all that are left. */
+static void consumer_that_leaves(void)
+{
+	static int code;
+	bool generator = sched_variant(2);
+	struct sched_thread *other;
+
+	begin(1 + (int)sched_variant(2), generator);
+	other = sched_spawn("consumer", consume, &code);
+	for (unsigned i = 1 + sched_variant(2); i > 0; i--)
+		next(MPPOOL_FOREVER);
+	sched_join(other);
+	SCHED_EQUAL(code, MPPOOL_ESTOP);
+	check_all_seen();
+	end(generator);
+}
+
 /* Items are drawn, run, wait to be taken: whatever there is goes, and nothing runs after the free. */
 static void free_in_the_middle(void)
 {
@@ -331,6 +348,7 @@ static void map_of_generator(void)
 const struct sched_scenario sched_streams[] = {
 	{"imap_all", imap_all},
 	{"two_consumers", two_consumers},
+	{"consumer_that_leaves", consumer_that_leaves},
 	{"free_in_the_middle", free_in_the_middle},
 	{"cancel_against_next", cancel_against_next},
 	{"stop_against_next", stop_against_next},
