@@ -171,7 +171,7 @@ void mpp_park_in_child(void)
 
 #define SPIN_BUDGET 20000        /* nanoseconds: about what waking a thread on another CPU takes */
 #define SPIN_LOST 5000           /* a gap between two looks that tells of a CPU lost to somebody else */
-#define SPIN_PAUSES 16           /* between two looks */
+#define SPIN_PAUSES 1            /* between two looks */
 
 static _Atomic bool worth_spinning;
 

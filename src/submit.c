@@ -189,6 +189,24 @@ static int accept(struct submission *sub, struct mpp_job *job)
 	return error;
 }
 
+/* The caller runs the call itself, now: it is accepted as any other, but passes through no queue. */
+static int accept_here(struct submission *sub, struct mpp_job *job)
+{
+	mppool *pool = sub->pool;
+	int error;
+
+	job->flags |= MPP_HELPED | MPP_REGISTERED;
+	mpp_poke(&job->state, MPP_CLAIMED);
+	mpp_lock(&pool->lock);
+	error = refusal_locked(sub);
+	if (!error)
+		mpp_pool_register_locked(pool, job);
+	mpp_unlock(&pool->lock);
+	if (error == MPPOOL_EBROKEN)
+		mpp_last_error_set(mpp_pool_broken_error(pool));
+	return error;
+}
+
 /* --------------------------------------------------------------------------------------------------------- options */
 
 static int get_options(struct submission *sub, const struct mppool_call_options *options)
@@ -273,10 +291,13 @@ static void await_lost(void *arg)
 	mpp_job_detach(job);
 }
 
-static void await_own(struct mpp_job *job)
+static void await_own(struct mpp_job *job, bool here)
 {
 	pthread_cleanup_push(await_lost, job);
-	mpp_wait_for(job, MPP_NEVER, true);
+	if (here)
+		mpp_wait_run(job);
+	else
+		mpp_wait_for(job, MPP_NEVER, true);
 	pthread_cleanup_pop(0);
 }
 
@@ -328,6 +349,7 @@ MPP_PUBLIC int mppool_apply(mppool *pool, const struct mppool_func *func, const 
 	struct submission sub;
 	struct mpp_job *job;
 	int error = begin(&sub, pool, NULL);
+	bool here;
 
 	if (!error && mpp_frame_in_callback(pool))
 		error = EDEADLK;
@@ -335,12 +357,13 @@ MPP_PUBLIC int mppool_apply(mppool *pool, const struct mppool_func *func, const 
 		error = new_single(&sub, func, args, false, &job);
 	if (error)
 		return error;
-	error = accept(&sub, job);
+	here = mpp_wait_helps_from_outside(pool);
+	error = here ? accept_here(&sub, job) : accept(&sub, job);
 	if (error) {
 		mpp_job_refuse(job);
 		return error;
 	}
-	await_own(job);
+	await_own(job, here);
 	error = mpp_wait_outcome(job);
 	if (error == 0 && ret_result) {
 		if (job->func->f.result_size > 0)
@@ -447,7 +470,7 @@ static int map_and_wait(mppool *pool, const struct map_call *call)
 		mpp_job_refuse(&m->job);
 		return error;
 	}
-	await_own(&m->job);
+	await_own(&m->job, false);
 	error = mpp_wait_outcome(&m->job);
 	mpp_job_detach(&m->job);
 	return error;

@@ -49,6 +49,11 @@ bool mpp_wait_may_help(const mppool *pool)
 	return (mpp_frame_of_worker(pool) || is_uninitialized_generator(pool)) && !mpp_frame_in_callback(pool);
 }
 
+bool mpp_wait_helps_from_outside(const mppool *pool)
+{
+	return pool->options.flags & MPPOOL_CALLER_HELPS && !mpp_frame_of_worker(pool) && is_outside(pool);
+}
+
 /* A frame for work that this thread does while it waits. False: it may not. */
 static bool helper_frame(const struct mpp_job *job, struct mpp_frame *frame, bool help_from_outside)
 {
@@ -59,7 +64,8 @@ static bool helper_frame(const struct mpp_job *job, struct mpp_frame *frame, boo
 		mpp_worker_frame(mine->worker, frame);
 		return true;
 	}
-	if (!(help_from_outside && job->flags & MPP_HELPED && is_outside(pool)) && !is_uninitialized_generator(pool))
+	if (!(help_from_outside && job->flags & MPP_HELPED && mpp_wait_helps_from_outside(pool)) &&
+	    !is_uninitialized_generator(pool))
 		return false;
 	mpp_frame_init(frame, pool, &pool->state);
 	frame->role = MPP_TASK;
@@ -122,7 +128,7 @@ void mpp_wait_run(struct mpp_job *claimed)
 {
 	struct helper h = {.multi = NULL};
 
-	helper_frame(claimed, &h.frame, false);
+	helper_frame(claimed, &h.frame, true);
 	run_claimed(claimed, &h);
 }
 

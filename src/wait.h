@@ -15,6 +15,9 @@ int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside);
 /* May this thread run items of the pool while it waits for them? Not said of callers outside, even where they help. */
 bool mpp_wait_may_help(const mppool *pool);
 
+/* Is this thread such a caller outside? */
+bool mpp_wait_helps_from_outside(const mppool *pool);
+
 /* In a worker of the pool: the newest call in its own deque, claimed, if it is in the group; else NULL. Taken from there
  * it leaves no stale entry behind. */
 struct mpp_job *mpp_wait_claim_newest(mppool *pool, const struct mpp_group *g);

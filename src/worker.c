@@ -11,7 +11,7 @@
 #define BACKLOG 64               /* calls that wait although one worker is at them in haste: then others help */
 #define STANDBY 200000           /* nanoseconds that one who stands by sleeps at a time */
 #define PATIENCE 1000            /* takes that may go past a lower priority before it has one */
-#define GATHER 16                 /* pauses between two looks whether more calls come */
+#define PAUSES 16                /* between two looks whether more calls have come, where many do */
 #define PROBE 16                 /* so often a worker that took one call looks whether more would have come */
 #define FAIR_TURN 61             /* so often the queue comes before the worker's own deque */
 
@@ -455,6 +455,12 @@ static struct mpp_worker *found_locked(struct mpp_worker *w, const struct work *
 	return work->multi ? mpp_pool_wake_one_locked(pool) : mpp_pool_wake_for_call_locked(pool);
 }
 
+static void pause(void)
+{
+	for (int i = 0; i < PAUSES; i++)
+		mpp_relax();
+}
+
 /* Taking the lock for one call at a time costs a submitter and its worker more than the call. If there were several the
  * last time, and now and then to find out, lets more of them come for as long as they do. */
 static void gather(struct mpp_worker *w)
@@ -465,19 +471,22 @@ static void gather(struct mpp_worker *w)
 		return;
 	do {
 		seen = now;
-		for (int i = 0; i < GATHER; i++)
-			mpp_relax();
+		pause();
 		now = mpp_peek(&w->pool->queued);
 	} while (now > seen && now < most);
 }
 
-/* Looks about without the lock for a bounded time. True: there may be something. */
+/* Looks about without the lock for a bounded time. True: there may be something. Each look takes the lock's line away
+ * from submitters: where many calls come they are left in peace for longer. */
 static bool spin(const struct mpp_worker *w, struct mpp_spin *budget)
 {
-	while (mpp_spin_more(budget))
+	while (mpp_spin_more(budget)) {
+		if (w->took > 1)
+			pause();
 		if (mpp_peek(&w->pool->queued) > 0 || anything_to_steal(w->pool, true) ||
 		    mpp_peek(&w->pool->state) > MPPOOL_CLOSED)
 			return true;
+	}
 	return false;
 }
 
