@@ -70,6 +70,7 @@ struct bench_latency {
 	long n, next;
 	double last;
 	unsigned long hits, hits_here;
+	int hits_per_call;               /* more than 1 where a call is a fork and join of several threads */
 };
 
 /* Start and stop are in begin and report; the task must call bench_hit(), so that it is known which thread ran it. */
