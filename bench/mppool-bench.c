@@ -190,6 +190,24 @@ static void submit_wait_all(struct bench *b)
 	}
 }
 
+static void submit_wait_idle(struct bench *b)
+{
+	mppool *pool = make_pool(b->workers, 0);
+
+	warm_up(pool);
+	for (b->rep = 0; b->rep < b->reps; b->rep++) {
+		unsigned long before = bench_hits();
+
+		bench_start(b);
+		for (long i = 0; i < b->n; i++)
+			must("apply_async", mppool_apply_async(pool, &empty_task, NULL, NULL, NULL));
+		must("wait_idle", mppool_wait_idle(pool, MPPOOL_FOREVER));
+		bench_stop(b);
+		bench_report(b, b->n, bench_hits() - before == (unsigned long)b->n);
+	}
+	mppool_destroy(pool);
+}
+
 /* --------------------------------------------------------------------------------------------------- apply_latency */
 
 static void measure_latency(struct bench *b, unsigned flags)
@@ -620,6 +638,7 @@ int main(int argc, char **argv)
 		{"map_chunk1", "", map_chunk1, NULL},
 		{"submit_get", "", submit_get, NULL},
 		{"submit_wait_all", "", submit_wait_all, NULL},
+		{"submit_wait_all", "wait-idle", submit_wait_idle, NULL},
 		{"apply_latency", "", apply_latency, NULL},
 		{"apply_latency", "caller-helps", apply_latency_helps, NULL},
 		{"multi_producer", "", multi_producer, NULL},
