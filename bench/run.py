@@ -333,8 +333,8 @@ def judge(results, threshold):
 
 
 def verdict(measured, most):
-    if measured is None or most is None:
-        return "not measured"
+    if most is None:
+        return "nothing to compare with was measured"
     return "yes" if measured <= most else f"NO: {measured / most:.2f} x" if most else "NO"
 
 
@@ -343,15 +343,18 @@ def threshold_table(results):
              f"  {'work':30} {'at most':28} {'that is':>9} {'measured':>9}  met"]
     for threshold in THRESHOLDS:
         ours, most = judge(results, threshold)
+        if not ours:
+            continue
         name = threshold.work + ("/" + threshold.variant if threshold.variant else "")
-        elsewhere = ours.median_note("ran_in_another_thread") if ours else None
-        met = verdict(ours.median if ours else None, most)
+        elsewhere = ours.median_note("ran_in_another_thread")
+        met = verdict(ours.median, most)
         if met == "yes" and threshold.text.endswith("by a worker") and elsewhere != 1:
             met = "NO: the caller ran it"
-        lines.append(f"  {name:30} {threshold.text:28} {short(most):>9} {short(ours and ours.median):>9}  {met}")
+        lines.append(f"  {name:30} {threshold.text:28} {short(most):>9} {short(ours.median):>9}  {met}")
     ours = results.plain("idle").get(OURS)
-    switches = ours and max(sample["extra"]["ctx_switches_settled"] for sample in ours.samples)
-    lines.append(f"  {'idle':30} {'no context switch':28} {'0':>9} {short(switches):>9}  {verdict(switches, 0)}")
+    if ours:
+        switches = max(sample["extra"]["ctx_switches_settled"] for sample in ours.samples)
+        lines.append(f"  {'idle':30} {'no context switch':28} {'0':>9} {short(switches):>9}  {verdict(switches, 0)}")
     return lines
 
 
@@ -391,7 +394,7 @@ def report(results, arguments):
     for work, condition in done:
         lines += (sweep_table if work in SWEEP_COLUMNS else work_table)(results, work, condition)
     lines += summary_table(results)
-    if arguments.workers in (0, 2):
+    if arguments.workers in (0, 2) and any(OURS in results.plain(work) for work in MAIN):
         lines += threshold_table(results)
     if results.wrong:
         lines += ["", "WRONG RESULTS", ""] + [f"  {line}" for line in sorted(set(results.wrong))]
