@@ -7,12 +7,15 @@
 
 struct submission {
 	mppool *pool;
-	struct mppool_call_options options;      /* zeroed: none */
+	const struct mppool_call_options *options;       /* the copy below, or none at all */
 	int64_t deadline;                        /* for room in the queue */
 	void **ret_handle;                       /* gets the handle before the job can start; NULL: none */
 	void *handle;
 	bool own;                                /* by a thread that is at work for the pool */
+	struct mppool_call_options copy;
 };
+
+static const struct mppool_call_options no_options = {.size = sizeof no_options};
 
 /* What a pool that is not running says. */
 static int refusal_locked(const struct submission *sub)
@@ -38,7 +41,7 @@ static int await_room_locked(struct submission *sub)
 
 		if (pool->options.queue_limit == 0 || sub->own || pool->waiting < pool->options.queue_limit)
 			return 0;
-		if (sub->options.flags & MPPOOL_NOWAIT)
+		if (sub->options->flags & MPPOOL_NOWAIT)
 			return MPPOOL_EFULL;
 		if (timed_out)
 			return ETIMEDOUT;
@@ -103,7 +106,7 @@ static void set_flags(const struct submission *sub, struct mpp_job *job)
 {
 	const mppool *pool = sub->pool;
 
-	job->priority = (int8_t)sub->options.priority;
+	job->priority = (int8_t)sub->options->priority;
 	if (pool->options.queue_limit > 0 && !is_empty(job))
 		job->flags |= MPP_LIMITED | MPP_REGISTERED;
 	if (pool->options.flags & MPPOOL_CALLER_HELPS)
@@ -159,7 +162,7 @@ static void start_multi(struct mpp_multi *m, bool closed)
 static int accept(struct submission *sub, struct mpp_job *job)
 {
 	mppool *pool = sub->pool;
-	struct mpp_queue *queue = &pool->queue[sub->options.priority + 1];
+	struct mpp_queue *queue = &pool->queue[sub->options->priority + 1];
 	struct mpp_multi *m = job->kind == MPP_SINGLE ? NULL : mpp_multi_of(job);
 	struct mpp_worker *w = NULL;
 	bool closed;
@@ -211,9 +214,10 @@ static int accept_here(struct submission *sub, struct mpp_job *job)
 
 static int get_options(struct submission *sub, const struct mppool_call_options *options)
 {
-	struct mppool_call_options *o = &sub->options;
+	struct mppool_call_options *o = &sub->copy;
 	int error;
 
+	sub->options = &no_options;
 	sub->deadline = MPP_NEVER;
 	if (!options)
 		return 0;
@@ -225,17 +229,19 @@ static int get_options(struct submission *sub, const struct mppool_call_options 
 		return EINVAL;
 	if (o->submit_timeout > 0)
 		mpp_deadline(o->submit_timeout, &sub->deadline);
+	sub->options = o;
 	return 0;
 }
 
 static int begin(struct submission *sub, mppool *pool, const struct mppool_call_options *options)
 {
-	memset(sub, 0, sizeof *sub);
 	if (!pool)
 		return EINVAL;
 	if (mpp_pool_is_foreign(pool))
 		return MPPOOL_EFORKED;
 	sub->pool = pool;
+	sub->ret_handle = NULL;
+	sub->handle = NULL;
 	sub->own = mpp_frame_in_pool(pool);
 	return get_options(sub, options);
 }
@@ -314,7 +320,7 @@ static int new_single(struct submission *sub, const struct mppool_func *f, const
 	if (!error && with_more) {
 		more = mpp_alloc(sizeof *more);
 		if (more)
-			fill_more(more, &sub->options);
+			fill_more(more, sub->options);
 		else
 			error = ENOMEM;
 	}
@@ -390,7 +396,7 @@ static int check_map(const struct map_call *call, const struct submission *sub, 
 {
 	if (call->nargs == 1 && func->f.nargs != 1)
 		return EINVAL;
-	if (items->length == MPPOOL_UNKNOWN && (call->results || sub->options.codes))
+	if (items->length == MPPOOL_UNKNOWN && (call->results || sub->options->codes))
 		return EINVAL;
 	return 0;
 }
@@ -430,7 +436,7 @@ static int new_map(struct submission *sub, const struct map_call *call, struct m
 		mpp_func_put(func);
 		return error;
 	}
-	fill_more(&(*ret_multi)->more, &sub->options);
+	fill_more(&(*ret_multi)->more, sub->options);
 	return 0;
 }
 
@@ -520,7 +526,7 @@ struct imap_call {
 
 static int check_imap(const struct submission *sub, mppool_iter **ret_iter)
 {
-	const struct mppool_call_options *o = &sub->options;
+	const struct mppool_call_options *o = sub->options;
 
 	return !ret_iter || o->callback || o->error_callback || o->codes ? EINVAL : 0;
 }
@@ -542,7 +548,7 @@ static int new_imap(struct submission *sub, const struct imap_call *call, struct
 		mpp_func_put(func);
 		return error;
 	}
-	fill_more(&(*ret_multi)->more, &sub->options);
+	fill_more(&(*ret_multi)->more, sub->options);
 	return 0;
 }
 
