@@ -40,11 +40,21 @@ static int set_cpu(pthread_attr_t *attr, int cpu)
 #endif
 }
 
+/* All but those by which a task is told of its own fault: blocked, they would end the program without its handler. */
+static void fill_blocked(sigset_t *set)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+
+	sigfillset(set);
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		sigdelset(set, faults[i]);
+}
+
 int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void *), void *arg)
 {
 	pthread_t unused;
 	pthread_attr_t attr;
-	sigset_t all, before;
+	sigset_t blocked, before;
 	int error = pthread_attr_init(&attr);
 
 	if (error)
@@ -53,8 +63,8 @@ int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void
 	if (!error)
 		error = set_cpu(&attr, options->cpu);
 	if (!error) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
+		fill_blocked(&blocked);
+		pthread_sigmask(SIG_SETMASK, &blocked, &before);
 		error = pthread_create(&unused, &attr, run, arg);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}

@@ -11,7 +11,7 @@ struct mpp_thread_options {
 	int cpu;                 /* negative: anywhere */
 };
 
-/* Starts a joinable thread that blocks every signal from before it starts. It notes its own pthread_self(): what
+/* Starts a joinable thread that blocks signals from before it starts, all but those of its own faults. It notes its own pthread_self(): what
  * pthread_create() would write might come later than the thread's whole life. 0, EAGAIN, ENOMEM, or EINVAL for a stack
  * size or a CPU that the system refuses. */
 int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void *), void *arg);
