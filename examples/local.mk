@@ -11,6 +11,7 @@ plain_examples = \
 	examples/portscan \
 	examples/progress_bar \
 	examples/psort \
+	examples/stats \
 	examples/wait_first_completed \
 	examples/wordcount \
 	$(python_ports)

@@ -199,6 +199,47 @@ int mppool_join(mppool *pool, double timeout);   /* until all threads of the poo
 int mppool_destroy(mppool *pool);                /* terminates if need be, joins, frees; NULL: nothing */
 int mppool_state(const mppool *pool);            /* MPPOOL_RUN ... MPPOOL_BROKEN */
 
+/* ---------------------------------------------------------------------------------------------------------- counters */
+
+struct mppool_worker_counters {          /* of all threads that were worker 0, 1, ... */
+	uint64_t done;                   /* items that it ran and that returned 0 */
+	uint64_t failed;                 /* items that it ran and that failed */
+	uint64_t running;                /* calls of functions: 1, more if one waits for another, 0 */
+	double seconds_busy;             /* in service and awake */
+	double seconds_idle;             /* asleep for want of work */
+};
+
+struct mppool_counters {
+	size_t size;                     /* sizeof (struct mppool_counters): no more than that is written */
+	size_t per_worker_size;          /* sizeof (struct mppool_worker_counters), if there is an array */
+	struct mppool_worker_counters *per_worker;       /* lent: gets those of each worker; NULL: nobody asked */
+	size_t per_worker_room;          /* how many it has room for */
+	/* Items. Once nothing waits or runs submitted is the sum of done, failed, cancelled and dropped. */
+	uint64_t submitted;              /* accepted; of a generator: drawn */
+	uint64_t done;                   /* returned 0 */
+	uint64_t failed;                 /* ran, and ended with another code */
+	uint64_t cancelled;              /* never ran: ECANCELED */
+	uint64_t dropped;                /* never ran: the pool was terminated or broken */
+	uint64_t waiting;                /* accepted, and neither ended nor running */
+	uint64_t running;                /* calls of functions that have not returned */
+	/* Calls. */
+	uint64_t queued;                 /* with items that no worker has taken */
+	uint64_t most_queued;
+	/* Workers. */
+	uint64_t workers;                /* as many as there should be */
+	uint64_t workers_alive;          /* as many as there are */
+	uint64_t workers_ever;           /* indexes that were ever in use: so many of per_worker are filled */
+	uint64_t workers_busy;           /* that have found something to do */
+	uint64_t most_busy;
+	double seconds_busy;             /* of all workers together */
+	double seconds_idle;
+};
+
+int mppool_stats(const mppool *pool, struct mppool_counters *ret_counters);      /* a snapshot; stops nobody */
+
+/* Python's repr, and the counters in words, as snprintf: the length of all of it, however small the buffer. */
+size_t mppool_describe(const mppool *pool, char *buffer, size_t size);
+
 /* -------------------------------------------------------------------------------------------------------- submitting */
 
 /* Run one item and wait for it: `*ret_result = func(args)`. NULL ret_result: its result is dropped. */
@@ -296,6 +337,11 @@ mppool *mppool_current(void);            /* the pool this thread is working for,
 #define MPPOOL_CALL_OPTIONS_INIT                                                                                       \
 	{                                                                                                              \
 		sizeof(struct mppool_call_options), 0, 0, 0, 0, 0, 0, 0, 0                                             \
+	}
+#define MPPOOL_COUNTERS_INIT                                                                                           \
+	{                                                                                                              \
+		sizeof(struct mppool_counters), sizeof(struct mppool_worker_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   \
+			0, 0, 0, 0, 0, 0, 0                                                                            \
 	}
 #define MPPOOL_FUNC_INIT                                                                                               \
 	{                                                                                                              \

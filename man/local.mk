@@ -9,6 +9,7 @@ dist_man_MANS = \
 	man/mppool_cpu_count.3 \
 	man/mppool_create.3 \
 	man/mppool_current.3 \
+	man/mppool_describe.3 \
 	man/mppool_destroy.3 \
 	man/mppool_fd.3 \
 	man/mppool_func.3 \
@@ -44,6 +45,7 @@ dist_man_MANS = \
 	man/mppool_starmap.3 \
 	man/mppool_starmap_async.3 \
 	man/mppool_state.3 \
+	man/mppool_stats.3 \
 	man/mppool_strerror.3 \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \

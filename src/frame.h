@@ -6,7 +6,7 @@
 #ifndef MPP_FRAME_H
 #define MPP_FRAME_H
 
-#include "sync.h"
+#include "tally.h"
 
 struct mpp_job;
 struct mpp_worker;
@@ -30,6 +30,7 @@ struct mpp_frame {
 	struct mpp_worker *worker;       /* NULL in threads that are no workers */
 	int worker_index;                /* -1 there */
 	void *worker_state;
+	struct mpp_tally *tally;         /* counts the items that run in this frame; NULL where none can */
 	enum mpp_role role;
 	int raised;                      /* code of the last mppool_raise in this item */
 	char *message;                   /* its message, owned by the frame; NULL: none */

@@ -181,21 +181,28 @@ static void single_args_vector(const struct mpp_job *job, const void *args[MPPOO
 		args[i] = from + job->func->offset[i];
 }
 
-bool mpp_single_claim(struct mpp_job *job, bool popped)
+static bool claim(struct mpp_job *job, uint32_t set, uint32_t clear)
 {
 	uint32_t state = mpp_peek(&job->state);
 
-	while (!(state & MPP_CLAIMED)) {
-		uint32_t claimed = (state | MPP_CLAIMED) & ~(popped ? MPP_QUEUED : 0);
-
-		if (mpp_cas(&job->state, &state, claimed)) {
+	while (!(state & MPP_CLAIMED))
+		if (mpp_cas(&job->state, &state, (state | MPP_CLAIMED | set) & ~clear)) {
 			if (mpp_unlikely(job->flags & MPP_LIMITED))
 				mpp_pool_started(job->pool);
 			return true;
 		}
-	}
-	if (popped)
+	return false;
+}
+
+bool mpp_single_claim(struct mpp_job *job, bool popped)
+{
+	if (mpp_likely(claim(job, 0, popped ? MPP_QUEUED : 0)))
+		return true;
+	if (popped) {
+		if (mpp_peek(&job->state) & MPP_CANCELLED)
+			mpp_pool_count_unrun(job->pool, ECANCELED, 1);
 		mpp_job_dequeue(job);
+	}
 	return false;
 }
 
@@ -247,6 +254,8 @@ static void single_returned(struct mpp_job *job, struct mpp_frame *frame, int co
 		}
 		frame->deadline = MPP_NEVER;
 	}
+	mpp_tally_add(code ? &frame->tally->failed : &frame->tally->done, 1);
+	mpp_tally_end(frame->tally);
 	single_ended(job, code ? MPP_OUT_TASK : MPP_OK, code, code ? mpp_frame_message(frame, code) : NULL);
 }
 
@@ -279,6 +288,7 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 	if (mpp_unlikely(more && more->task_timeout > 0))
 		frame->deadline = mpp_now() + more->task_timeout;
 	single_args_vector(job, args);
+	mpp_tally_begin(frame->tally);
 	mpp_assert_unlocked();
 	pthread_cleanup_push(single_lost, &run);
 	code = call_single(job, args);
@@ -286,15 +296,25 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 	single_returned(job, frame, code);
 }
 
-void mpp_single_discard(struct mpp_job *job, int code)
+static void discard(struct mpp_job *job, int code)
 {
 	single_ended(job, mpp_outcome_of_unrun(code), code, NULL);
 }
 
+bool mpp_single_cancel(struct mpp_job *job)
+{
+	if (!claim(job, MPP_CANCELLED, 0))
+		return false;
+	discard(job, ECANCELED);
+	return true;
+}
+
 void mpp_single_discard_popped(struct mpp_job *job, int code)
 {
-	if (mpp_single_claim(job, true))
-		mpp_single_discard(job, code);
+	if (!mpp_single_claim(job, true))
+		return;
+	mpp_pool_count_unrun(job->pool, code, 1);
+	discard(job, code);
 }
 
 /* --------------------------------------------------------------------------------------------------------- the end */

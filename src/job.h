@@ -42,7 +42,8 @@ enum mpp_kind { MPP_SINGLE, MPP_ARRAY, MPP_STREAM };
 #define MPP_TAKEN 128u           /* the results were taken: drop_result is not called for them */
 #define MPP_DUE 256u             /* set once, cleared once: its callback is to come, and holds the job */
 #define MPP_WATCHED 512u         /* somebody left watches for the end: J5. Set under their lock */
-#define MPP_OUTCOME_SHIFT 10     /* above: enum mpp_outcome, valid with MPP_ENDED */
+#define MPP_CANCELLED 1024u      /* a single: claimed by a cancel; whoever pops it counts it */
+#define MPP_OUTCOME_SHIFT 11     /* above: enum mpp_outcome, valid with MPP_ENDED */
 
 enum mpp_outcome {
 	MPP_OK,
@@ -98,8 +99,8 @@ bool mpp_single_claim(struct mpp_job *job, bool popped);
 /* Runs a claimed single on this thread in the given frame, to its end. */
 void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame);
 
-/* Ends a claimed single that will never run, with ECANCELED, MPPOOL_ETERMINATED or MPPOOL_EBROKEN. */
-void mpp_single_discard(struct mpp_job *job, int code);
+/* Claims and ends it as ECANCELED. False: somebody else had claimed it. Any thread with a handle: the pool may be gone. */
+bool mpp_single_cancel(struct mpp_job *job);
 
 /* Claims one that was popped from a queue and discards it; nothing if somebody else had claimed it. */
 void mpp_single_discard_popped(struct mpp_job *job, int code);
@@ -158,6 +159,9 @@ void mpp_pool_callback_due(mppool *pool, struct mpp_job *job);   /* its turn com
 void mpp_pool_started(mppool *pool);                             /* a limited job leaves room in the queue */
 void mpp_pool_unregister(mppool *pool);                          /* a registered job has ended: J4's end */
 const struct mppool_error *mpp_pool_broken_error(mppool *pool);
+
+/* Items that never ran, and why not: counted before they end. By whoever may use the pool. */
+void mpp_pool_count_unrun(mppool *pool, int code, size_t items);
 
 /* Calls of user hooks of a job that has not ended, in a frame that says so; nothing where there is no hook. */
 void mpp_hook_drop_args(struct mpp_job *job, const void *const args[]);

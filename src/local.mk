@@ -35,9 +35,11 @@ library_sources = \
 	src/queue.c src/queue.h \
 	src/result.c \
 	src/result_handler.c \
+	src/stats.c \
 	src/stream.c src/stream.h \
 	src/submit.c \
 	src/sync.c src/sync.h \
+	src/tally.h \
 	src/task_handler.c \
 	src/thread.h \
 	src/version.c \

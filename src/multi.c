@@ -422,6 +422,7 @@ static void end_unrun(struct mpp_multi *m, struct mpp_block *block, size_t first
 	}
 	if (!m->failed_fast)
 		mpp_or(&m->unrun, 1u << mpp_outcome_of_unrun(m->halt_code));
+	mpp_pool_count_unrun(m->job.pool, m->halt_code, count);
 	mpp_add(&m->undone, count);
 	if (block)
 		mpp_stream_never_ran(mpp_stream_of(m), block, first, count);
@@ -623,6 +624,7 @@ size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 struct visit {
 	struct mpp_multi *m;
 	struct mpp_visitor *visitor;
+	struct mpp_tally *tally;         /* the frame's */
 	struct mpp_cell *cell;           /* own, or the guest cell below */
 	struct mpp_cell guest;           /* for one visitor too many: one unit at a time, nothing to steal */
 	struct run run;                  /* the chunk at hand */
@@ -630,7 +632,7 @@ struct visit {
 	size_t viewed;                   /* this; SIZE_MAX: none yet */
 	size_t skip;                     /* from the origin to its first item */
 	size_t at, handed;               /* the items [at, at + handed) of it are in the user's function */
-	size_t ended;                    /* M3: not reported yet */
+	size_t before;                   /* items that the cell's earlier owners ended: M3, those since are not reported */
 	bool plain;                      /* a success leaves nothing to do */
 	bool running;
 	alignas(max_align_t) char scratch[MPP_SCRATCH];
@@ -681,6 +683,7 @@ static void items_ended_with(struct visit *v, size_t i, size_t count, int code)
 	int64_t deadline = v->visitor->frame->deadline;
 	bool timed_out = mpp_unlikely(deadline != MPP_NEVER) && mpp_now() > deadline;
 
+	mpp_tally_add(code || timed_out ? &v->tally->failed : &v->tally->done, count);
 	for (; count > 0; i++, count--)
 		item_ended(v, i, timed_out ? ETIMEDOUT : code, timed_out && code == 0);
 }
@@ -688,9 +691,10 @@ static void items_ended_with(struct visit *v, size_t i, size_t count, int code)
 /* `code` is what the function returned. */
 static inline void items_ended(struct visit *v, size_t i, size_t count, int code)
 {
-	v->ended += count;
 	mpp_poke(&v->cell->done, mpp_peek(&v->cell->done) + count);
-	if (!v->plain || code != 0)
+	if (v->plain && code == 0)
+		mpp_tally_add(&v->tally->done, count);
+	else
 		items_ended_with(v, i, count, code);
 }
 
@@ -820,7 +824,9 @@ static void enter(struct visit *v)
 		memset(&v->guest, 0, sizeof v->guest);
 		v->cell = &v->guest;
 	}
+	v->before = mpp_peek(&v->cell->done);
 	started(v->m);
+	mpp_tally_begin(v->tally);
 	frame->role = MPP_TASK;
 	frame->job = &v->m->job;
 	frame->stop = &v->m->job.state;
@@ -837,7 +843,9 @@ static void leave_locked(struct visit *v)
 static void leave(struct visit *v)
 {
 	struct mpp_frame *frame = v->visitor->frame;
+	size_t ended = mpp_peek(&v->cell->done) - v->before;
 
+	mpp_tally_end(v->tally);
 	mpp_lock(&v->m->lock);
 	leave_locked(v);
 	mpp_unlock(&v->m->lock);
@@ -846,8 +854,8 @@ static void leave(struct visit *v)
 	frame->stop = NULL;
 	frame->deadline = MPP_NEVER;
 	if (v->cell == &v->guest)
-		mpp_add(&v->m->undone, mpp_peek(&v->guest.done));
-	mpp_multi_ended(v->m, v->ended);
+		mpp_add(&v->m->undone, ended);
+	mpp_multi_ended(v->m, ended);
 }
 
 /* The user's function left its thread. What it had in hand is lost; the rest of its chunk is for others. A guest has
@@ -956,7 +964,7 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor)
 
 	v.m = m;
 	v.visitor = visitor;
-	v.ended = 0;
+	v.tally = visitor->frame->tally;
 	v.viewed = SIZE_MAX;
 	v.running = false;
 	v.plain = m->job.kind == MPP_ARRAY && !m->more.codes && m->more.task_timeout == 0 && !m->good &&

@@ -106,10 +106,19 @@ void mpp_pool_thread_gone(mppool *pool)
 
 /* -------------------------------------------------------------------------------------------------------- registry */
 
+/* Of a generator they are counted as they are drawn: mppool_stats(). */
+static size_t items_of(const struct mpp_job *job)
+{
+	if (job->kind == MPP_SINGLE)
+		return 1;
+	return mpp_multi_of(job)->items.next ? 0 : mpp_multi_of(job)->items.length;
+}
+
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job)
 {
 	struct mpp_multi *m;
 
+	pool->submitted += items_of(job);
 	if (!(job->flags & MPP_REGISTERED))
 		return;
 	pool->registered++;
@@ -138,6 +147,7 @@ void mpp_pool_completed(struct mpp_multi *m)
 	if (m->next_live)
 		m->next_live->prev_live = m->prev_live;
 	if (m->items.next) {
+		pool->submitted += mpp_multi_length(m);
 		pool->ngenerators--;
 		if (pool->nhandlers > mpp_max(pool->ngenerators, 1)) {
 			mpp_add(&pool->draw_word, 1);

@@ -52,9 +52,13 @@ struct mpp_worker {
 	alignas(MPP_LINE) _Atomic uint32_t wake;         /* it sleeps while this is 0 */
 	struct mpp_worker *prev_idle, *next_idle;        /* the lock */
 	bool idle;                                       /* the lock: on the idle list */
+	bool busy;                                       /* the lock: counted in nbusy */
+	enum { MPP_OFF, MPP_AWAKE, MPP_ASLEEP } activity;        /* the lock */
+	int64_t since, awake, asleep;                    /* the lock: when that began; nanoseconds of earlier times */
 	bool searching;                                  /* the lock: counted in nsearching */
 	/* Its own thread's: */
-	alignas(MPP_LINE) mppool *pool;
+	alignas(MPP_LINE) struct mpp_tally tally;        /* read by mppool_stats() */
+	mppool *pool;
 	int index;
 	void *state;                                     /* the initializer's */
 	size_t batch;                                    /* calls to take at once */
@@ -99,6 +103,9 @@ struct mppool {
 	size_t nalive;                   /* workers in service */
 
 	/* The lock's. */
+	uint64_t submitted;              /* items of calls that passed through the queue; of generators: that completed */
+	size_t most_queued;              /* highest value of `queued` */
+	int64_t looked;                  /* when mppool_stats() last read a worker's clock */
 	struct mpp_queue queue[MPP_PRIORITIES];          /* struct mpp_job: singles, and multis not yet exhausted */
 	size_t queued_multis[MPP_PRIORITIES];            /* how many of them are multis */
 	struct mpp_multi *open_first[MPP_PRIORITIES], *open_last[MPP_PRIORITIES];        /* streams with items to claim */
@@ -112,6 +119,7 @@ struct mppool {
 	unsigned sweep;
 	size_t registered;               /* jobs, until they ended */
 	bool finished;                   /* workers leave */
+	size_t nbusy, most_busy;         /* workers that have found something and not come back for more; at most, ever */
 	size_t nhandlers, nidle_handlers, ngenerators;   /* task handlers; live streams with a generator */
 	bool draw_stop;
 	struct mpp_stream *draw_first, *draw_last;
@@ -129,6 +137,8 @@ struct mppool {
 	struct mpp_failure *broken;      /* why, once BROKEN; constant then */
 	pthread_t result_handler, result_before;
 	bool has_result_before, result_started;
+
+	alignas(MPP_LINE) struct mpp_tally tally;        /* of threads that are no workers, and of items that never ran */
 
 	/* Words to sleep on; each changes under the lock. */
 	alignas(MPP_LINE) _Atomic uint32_t room_word;    /* room in the queue, or no more hope of it */

@@ -97,10 +97,7 @@ MPP_PUBLIC void *mppool_result_userdata(const mppool_result *result)
 static int cancel_single(struct mpp_job *job)
 {
 	mpp_or(&job->state, MPP_STOP);
-	if (!mpp_single_claim(job, false))
-		return EBUSY;
-	mpp_single_discard(job, ECANCELED);
-	return 0;
+	return mpp_single_cancel(job) ? 0 : EBUSY;
 }
 
 MPP_PUBLIC int mppool_result_cancel(mppool_result *result)

@@ -262,8 +262,13 @@ static bool room_enough(const struct mpp_stream *s)
 /* The drawing is over: with the end of the input, a failure, or a halt. Items may still be at work. */
 static void drawing_done(struct mpp_stream *s)
 {
-	if (!s->multi.items.next)
-		mpp_multi_drop_undrawn(&s->multi, mpp_peek(&s->multi.limit));
+	struct mpp_multi *m = &s->multi;
+
+	if (!m->items.next) {
+		mpp_pool_count_unrun(m->job.pool, mpp_job_halted(&m->job) ? m->halt_code : ECANCELED,
+		                     m->items.length - mpp_peek(&m->limit));
+		mpp_multi_drop_undrawn(m, mpp_peek(&m->limit));
+	}
 	mpp_pool_list(&s->multi);        /* a last, short chunk may have become claimable */
 	mpp_stream_signal_all(s);
 	mpp_multi_ended(&s->multi, 1);

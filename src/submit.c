@@ -100,6 +100,7 @@ static void enqueue_locked(struct submission *sub, struct mpp_job *job, struct m
 		sub->pool->queued_multis[job->priority + 1]++;
 	mpp_queue_push(queue, job);
 	mpp_pool_hint_pushed_locked(sub->pool, job->priority + 1);
+	sub->pool->most_queued = mpp_max(sub->pool->most_queued, mpp_peek(&sub->pool->queued));
 }
 
 static void set_flags(const struct submission *sub, struct mpp_job *job)
@@ -131,6 +132,7 @@ static int push_own(struct submission *sub, struct mpp_job *job)
 		return EAGAIN;
 	if (sub->ret_handle)
 		*sub->ret_handle = sub->handle;
+	mpp_tally_add(&w->tally.submitted, 1);
 	mpp_worker_advertise(w);
 	mpp_deque_push(&w->deque, job);
 	if (mpp_unlikely(mpp_load_seq(&pool->state) > MPPOOL_CLOSED)) {  /* mpp_pool_stop may have been here already */

@@ -41,6 +41,7 @@ static bool is_uninitialized_generator(const mppool *pool)
 
 struct helper {
 	struct mpp_frame frame;
+	struct mpp_tally tally;          /* of a thread that is no worker */
 	struct mpp_multi *multi;         /* with a reference, or NULL */
 };
 
@@ -54,12 +55,14 @@ bool mpp_wait_helps_from_outside(const mppool *pool)
 	return pool->options.flags & MPPOOL_CALLER_HELPS && !mpp_frame_of_worker(pool) && is_outside(pool);
 }
 
-/* A frame for work that this thread does while it waits. False: it may not. */
-static bool helper_frame(const struct mpp_job *job, struct mpp_frame *frame, bool help_from_outside)
+/* Sets up for work that this thread does while it waits. False: it may not. */
+static bool helper_init(struct helper *h, const struct mpp_job *job, struct mpp_multi *m, bool help_from_outside)
 {
 	mppool *pool = job->pool;
+	struct mpp_frame *frame = &h->frame;
 	const struct mpp_frame *mine = mpp_frame_of_worker(pool);
 
+	h->multi = m;
 	if (mine) {
 		mpp_worker_frame(mine->worker, frame);
 		return true;
@@ -69,6 +72,9 @@ static bool helper_frame(const struct mpp_job *job, struct mpp_frame *frame, boo
 		return false;
 	mpp_frame_init(frame, pool, &pool->state);
 	frame->role = MPP_TASK;
+	memset(&h->tally, 0, sizeof h->tally);
+	h->tally.into = &pool->tally;
+	frame->tally = &h->tally;
 	return true;
 }
 
@@ -126,17 +132,17 @@ static void run_claimed(struct mpp_job *job, struct helper *h)
 
 void mpp_wait_run(struct mpp_job *claimed)
 {
-	struct helper h = {.multi = NULL};
+	struct helper h;
 
-	helper_frame(claimed, &h.frame, true);
+	helper_init(&h, claimed, NULL, true);
 	run_claimed(claimed, &h);
 }
 
 static void help_single(struct mpp_job *job, bool help_from_outside)
 {
-	struct helper h = {.multi = NULL};
+	struct helper h;
 
-	if (!(mpp_peek(&job->state) & MPP_CLAIMED) && helper_frame(job, &h.frame, help_from_outside) &&
+	if (!(mpp_peek(&job->state) & MPP_CLAIMED) && helper_init(&h, job, NULL, help_from_outside) &&
 	    claim_for_myself(job, &h.frame))
 		run_claimed(job, &h);
 }
@@ -155,17 +161,17 @@ static void visit(struct helper *h, size_t chunks, int64_t deadline)
 
 void mpp_wait_visit(struct mpp_multi *m, size_t chunks, int64_t deadline)
 {
-	struct helper h = {.multi = m};
+	struct helper h;
 
-	helper_frame(&m->job, &h.frame, false);
+	helper_init(&h, &m->job, m, false);
 	visit(&h, chunks, deadline);
 }
 
 static bool help_multi(struct mpp_multi *m, int64_t deadline, bool help_from_outside)
 {
-	struct helper h = {.multi = m};
+	struct helper h;
 
-	if (!helper_frame(&m->job, &h.frame, help_from_outside))
+	if (!helper_init(&h, &m->job, m, help_from_outside))
 		return false;
 	mpp_multi_ref(m);
 	visit(&h, SIZE_MAX, deadline);

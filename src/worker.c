@@ -37,6 +37,7 @@ void mpp_worker_frame(struct mpp_worker *w, struct mpp_frame *frame)
 	frame->worker = w;
 	frame->worker_index = w->index;
 	frame->worker_state = w->state;
+	frame->tally = &w->tally;
 }
 
 static int level_of(const struct mpp_job *job)
@@ -565,17 +566,53 @@ static void start_searching_locked(struct mpp_worker *w)
 	mpp_store_seq(&pool->nsearching, mpp_peek(&pool->nsearching) + 1);
 }
 
+static void set_busy_locked(struct mpp_worker *w, bool busy)
+{
+	mppool *pool = w->pool;
+
+	if (w->busy == busy)
+		return;
+	w->busy = busy;
+	pool->nbusy += busy ? 1 : (size_t)-1;
+	pool->most_busy = mpp_max(pool->most_busy, pool->nbusy);
+}
+
+/* `now` may be a moment ago, but not before the latest one that mppool_stats() has seen: what it said stays true. */
+static void set_activity_locked(struct mpp_worker *w, int activity, int64_t now)
+{
+	if (now < w->since)
+		now = w->since;
+	if (now < w->pool->looked)
+		now = w->pool->looked;
+	if (w->activity == MPP_AWAKE)
+		w->awake += now - w->since;
+	else if (w->activity == MPP_ASLEEP)
+		w->asleep += now - w->since;
+	w->since = now;
+	w->activity = activity;
+}
+
+static void set_in_service(struct mpp_worker *w, bool in_service)
+{
+	mpp_lock(&w->pool->lock);
+	set_busy_locked(w, false);
+	set_activity_locked(w, in_service ? MPP_AWAKE : MPP_OFF, mpp_now());
+	mpp_unlock(&w->pool->lock);
+}
+
 /* Sleeps until somebody has something. The lock is held before and after, not meanwhile. */
 static void sleep_locked(struct mpp_worker *w, int64_t deadline)
 {
 	mppool *pool = w->pool;
 
 	unadvertise(w);
+	set_activity_locked(w, MPP_ASLEEP, may_take_several(w) ? mpp_peek(&w->batch_start) : mpp_now());
 	go_idle_locked(w);
 	mpp_unlock(&pool->lock);
 	sleep_idle(w, deadline);
 	mpp_lock(&pool->lock);
 	cease_idle_locked(w);
+	set_activity_locked(w, MPP_AWAKE, mpp_now());
 }
 
 /* P6: is there nothing to do but to watch how somebody else gets on? */
@@ -651,6 +688,7 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 	gather(w);
 	mpp_workers_refill(pool);
 	mpp_lock(&pool->lock);
+	set_busy_locked(w, false);
 	while (!found && !must_leave(pool)) {
 		enum taken taken = take_locked(w, work);
 
@@ -659,6 +697,7 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 			                                     &budget);
 		found = taken == TOOK || work->single;
 	}
+	set_busy_locked(w, found);
 	if (found)
 		next = found_locked(w, work);
 	else
@@ -825,8 +864,11 @@ static void depart(struct mpp_worker *w)
 /* By a successor, or because the pool is done. */
 static void work_until_relieved(struct service *s)
 {
-	if (s->w->initialized)
+	if (s->w->initialized) {
+		set_in_service(s->w, true);
 		serve(s);
+		set_in_service(s->w, false);
+	}
 	finalize(s);
 	if (!s->relieved)
 		depart(s->w);
@@ -889,6 +931,7 @@ static void worker_lost(void *arg)
 	if (s->phase == INITIALIZING)
 		initializer_returned(w, MPPOOL_ELOST, NULL);
 	if (s->phase == SERVING) {
+		set_in_service(w, false);
 		if (!is_finished(w->pool)) {
 			error = mpp_worker_start(w, pthread_self());
 			s->relieved = error == 0;

@@ -10,6 +10,12 @@ for name in initializer_state wait_first_completed; do
 	as_expected $name
 done
 
+if have stats; then
+	run 0 "$examples/stats"
+	sed -n '1,3p' out >counted
+	same "$expected/stats.txt" counted "stats: not the expected output"
+fi
+
 # The order of the lines is not fixed.
 if have as_completed; then
 	run 0 "$examples/as_completed"

@@ -108,6 +108,7 @@ static const struct mppool_func empty_func = MPPOOL_FUNC_INIT;
 static const struct mppool_options empty_options = MPPOOL_OPTIONS_INIT;
 static const struct mppool_call_options empty_call = MPPOOL_CALL_OPTIONS_INIT;
 static const struct mppool_iterable empty_iterable = MPPOOL_ITERABLE_INIT;
+static const struct mppool_counters empty_counters = MPPOOL_COUNTERS_INIT;
 
 /* ------------------------------------------------------------------------------------------------------------- checks */
 
@@ -117,6 +118,8 @@ static void sizes(void)
 	EXPECT(empty_options.size == sizeof empty_options && empty_options.workers == 0 && !empty_options.flags);
 	EXPECT(empty_call.size == sizeof empty_call && !empty_call.codes && !empty_call.flags);
 	EXPECT(empty_iterable.size == sizeof empty_iterable && !empty_iterable.length);
+	EXPECT(empty_counters.size == sizeof empty_counters && !empty_counters.per_worker);
+	EXPECT(empty_counters.per_worker_size == sizeof *empty_counters.per_worker);
 	EXPECT(func0.nargs == 0 && func0.result_size == sizeof(int));
 	EXPECT(func8.nargs == 8 && func8.arg_size[7] == sizeof(int) && !func8.chunk_call);
 	EXPECT(task8.nargs == 8 && task8.result_size == 0 && task8.arg_size[7] == sizeof(int *));

@@ -19,6 +19,7 @@ black_tests = \
 	tests/test_races \
 	tests/test_semantics \
 	tests/test_states \
+	tests/test_stats \
 	tests/test_streams \
 	tests/test_threads
 white_tests = \
@@ -53,6 +54,7 @@ tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
+tests_test_stats_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
 tests_white_parts_LDADD = $(white_libs)
@@ -116,6 +118,7 @@ EXTRA_DIST += \
 	tests/expected/map_and_iterate.txt \
 	tests/expected/map_async_and_forget.txt \
 	tests/expected/montecarlo.txt \
+	tests/expected/stats.txt \
 	tests/expected/wait_first_completed.txt \
 	tests/header_sugar.c \
 	tests/installcheck.sh \
