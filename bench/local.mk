@@ -18,6 +18,9 @@ EXTRA_LIBRARIES = libbench.a libbench-peers.a
 libbench_a_SOURCES = bench/harness.c bench/harness.h bench/works.c bench/works.h
 libbench_peers_a_SOURCES = bench/peer.c bench/peer.h bench/queue.c bench/queue.h
 
+# Without the u of the default, which ar says that it ignores.
+ARFLAGS = cr
+
 bench_libs = libbench.a $(LIBM) $(PTHREAD_LIBS)
 bench_peer_libs = libbench-peers.a $(bench_libs)
 
@@ -53,7 +56,7 @@ bench_peer_serial_LDADD = $(bench_peer_libs)
 bench/peer-tbb$(EXEEXT): bench/peer-tbb.cpp bench/harness.h bench/works.h bench/peer.h libbench.a libbench-peers.a
 	@$(MKDIR_P) bench
 	$(AM_V_GEN)$(CXX) -std=c++17 -Wall -Wextra $(CPPFLAGS) $(SAN_CFLAGS) $(PTHREAD_CFLAGS) $(TBB_CFLAGS) $(CXXFLAGS) \
-		$(LDFLAGS) -o $@ $(srcdir)/bench/peer-tbb.cpp $(bench_peer_libs) $(TBB_LIBS)
+		$(LDFLAGS) -o $@ '$(srcdir)/bench/peer-tbb.cpp' $(bench_peer_libs) $(TBB_LIBS)
 
 bench_programs = bench/mppool-bench$(EXEEXT) $(BENCH_PEER_PROGRAMS)
 
@@ -78,7 +81,7 @@ bench_options = --programs bench --results bench/results --gnuplot '$(GNUPLOT)' 
 	$${bench_extra:+--extra "$$bench_extra"}
 bench_run = \
 	bench_works='$(BENCH_WORKS)'; bench_peers='$(BENCH_PEERS)'; bench_extra='$(BENCH_EXTRA)'; \
-	$(PYTHON3) $(srcdir)/bench/run.py $(bench_options)
+	$(PYTHON3) '$(srcdir)/bench/run.py' $(bench_options)
 
 .PHONY: bench bench-programs check-bench clean-bench
 bench: bench-programs
