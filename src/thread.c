@@ -22,21 +22,37 @@ static int set_stack(pthread_attr_t *attr, size_t size)
 	return 0;
 }
 
+/* Systems that cannot say in advance where a thread runs let it inherit that: whoever starts it goes there meanwhile. */
+#if defined(HAVE_PTHREAD_ATTR_SETAFFINITY_NP) || !defined(HAVE_SCHED_GETAFFINITY)
+#define INHERIT_CPU 0
+#else
+#define INHERIT_CPU 1
+#endif
+
+#if defined(HAVE_PTHREAD_ATTR_SETAFFINITY_NP) || INHERIT_CPU
+static int one_cpu(int cpu, cpu_set_t *set)
+{
+	if (cpu >= CPU_SETSIZE)
+		return EINVAL;
+	CPU_ZERO(set);
+	CPU_SET((size_t)cpu, set);
+	return 0;
+}
+#endif
+
 static int set_cpu(pthread_attr_t *attr, int cpu)
 {
 #ifdef HAVE_PTHREAD_ATTR_SETAFFINITY_NP
 	cpu_set_t set;
+	int error;
 
 	if (cpu < 0)
 		return 0;
-	if (cpu >= CPU_SETSIZE)
-		return EINVAL;
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	return pthread_attr_setaffinity_np(attr, sizeof set, &set);
+	error = one_cpu(cpu, &set);
+	return error ? error : pthread_attr_setaffinity_np(attr, sizeof set, &set);
 #else
 	(void)attr;
-	return cpu < 0 ? 0 : EINVAL;
+	return cpu < 0 || INHERIT_CPU ? 0 : EINVAL;
 #endif
 }
 
@@ -48,6 +64,27 @@ static void fill_blocked(sigset_t *set)
 	sigfillset(set);
 	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
 		sigdelset(set, faults[i]);
+}
+
+static int create_there(pthread_t *thread, const pthread_attr_t *attr, int cpu, void *(*run)(void *), void *arg)
+{
+#if INHERIT_CPU
+	cpu_set_t there, before;
+	int error;
+
+	if (cpu >= 0) {
+		error = one_cpu(cpu, &there);
+		if (error)
+			return error;
+		if (sched_getaffinity(0, sizeof before, &before) || sched_setaffinity(0, sizeof there, &there))
+			return errno;
+		error = pthread_create(thread, attr, run, arg);
+		sched_setaffinity(0, sizeof before, &before);
+		return error;
+	}
+#endif
+	(void)cpu;
+	return pthread_create(thread, attr, run, arg);
 }
 
 int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void *), void *arg)
@@ -65,7 +102,7 @@ int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void
 	if (!error) {
 		fill_blocked(&blocked);
 		pthread_sigmask(SIG_SETMASK, &blocked, &before);
-		error = pthread_create(&unused, &attr, run, arg);
+		error = create_there(&unused, &attr, options->cpu, run, arg);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
 	pthread_attr_destroy(&attr);
