@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <math.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -305,8 +306,8 @@ END_TEST
 START_TEST(strerror_each_code_has_its_own_sentence)
 {
 	for (size_t i = 0; i < TABLE; i++) {
-		const char *const text = mppool_strerror(table[i].code);
-		ck_assert_ptr_nonnull(text);
+		char text[256];          /* of a code of the system the text lasts until the next call */
+		snprintf(text, sizeof text, "%s", mppool_strerror(table[i].code));
 		ck_assert_uint_gt(strlen(text), 3);
 		ck_assert_str_ne(text, table[i].name);
 		for (size_t j = 0; j < i; j++)
@@ -417,7 +418,8 @@ START_TEST(create_stack_beyond_memory_fails)
 {
 	mppool *pool = (mppool *)(void *)&pool;
 
-	ck_assert_int_ne(mppool_create(MPPOOL_OPTIONS(.workers = 1, .stack_size = SIZE_MAX / 2), &pool), 0);
+	if (sizeof(size_t) > 4)          /* half of a small address space can be had */
+		ck_assert_int_ne(mppool_create(MPPOOL_OPTIONS(.workers = 1, .stack_size = SIZE_MAX / 2), &pool), 0);
 	ck_assert_int_ne(mppool_create(MPPOOL_OPTIONS(.workers = 1, .stack_size = SIZE_MAX), &pool), 0);
 	ck_assert_ptr_eq(pool, (void *)&pool);
 	ck_assert_uint_eq(threads_settle("mppool", 0), 0);
@@ -756,8 +758,8 @@ START_TEST(submit_more_than_there_is_memory_is_enomem)
 	struct request r;
 	mppool *const pool = pool_of(1);
 
-	/* The sanitizers' allocators end the program instead. */
-	if (!UNDER_ASAN && !UNDER_TSAN && !under_valgrind()) {
+	/* The sanitizers' allocators end the program instead; of 32 bits' worth everything may be had. */
+	if (!UNDER_ASAN && !UNDER_TSAN && !under_valgrind() && sizeof(size_t) > 4) {
 		if (call == MAP_ASYNC || call == STARMAP_ASYNC) {
 			request_set(&r, pool);
 			r.columns[0].stride = 0;
