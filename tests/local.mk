@@ -93,6 +93,7 @@ EXTRA_DIST += \
 	tests/check-abi.sh \
 	tests/check-builds.sh \
 	tests/check-debian.sh \
+	tests/machines.sh \
 	tests/declarations.awk \
 	tests/examples-common.sh \
 	tests/examples.awk \
@@ -193,7 +194,7 @@ endif
 # ----------------------------------------------------------------------------------------------------- further checks
 
 # Too long, or in need of too much, for make check.
-.PHONY: check-abi check-builds check-debian update-abi
+.PHONY: check-abi check-builds check-debian check-machines update-abi
 check-builds:
 	@CC='$(CC)' MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' srcdir='$(srcdir)' \
 	script_tests='$(script_tests)' $(SHELL) $(srcdir)/tests/check-builds.sh
@@ -202,6 +203,8 @@ check-abi update-abi: libmppool.la
 	$(SHELL) $(srcdir)/tests/check-abi.sh $(@:-abi=)
 check-debian:
 	@MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' $(SHELL) $(srcdir)/tests/check-debian.sh
+check-machines:
+	bash $(srcdir)/tests/machines.sh
 EXTRA_DIST += abi/constants abi/suppressions abi/x86_64.abi
 
 # --------------------------------------------------------------------------------------------------- make installcheck
