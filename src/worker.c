@@ -9,7 +9,8 @@
 #define QUICK 4000               /* nanoseconds that a batch may take for the next one to be twice as large */
 #define SLOW 20000               /* and for the next one to be a single call again */
 #define BACKLOG 64               /* calls that wait although one worker is at them in haste: then others help */
-#define STANDBY 200000           /* nanoseconds that one who stands by sleeps at a time */
+#define STANDBY 200000           /* nanoseconds that one who stands by sleeps at first */
+#define STANDBY_MOST 1600000     /* and after several times in which all went well */
 #define PATIENCE 1000            /* takes that may go past a lower priority before it has one */
 #define PAUSES 16                /* between two looks whether more calls have come, where many do */
 #define PROBE 16                 /* so often a worker that took one call looks whether more would have come */
@@ -627,12 +628,14 @@ static bool may_stand_by_locked(const struct mpp_worker *w)
 static void stand_by_locked(struct mpp_worker *w)
 {
 	mppool *pool = w->pool;
+	int64_t moment = STANDBY;
 	unsigned takes;
 
 	do {
 		takes = pool->takes;
 		pool->standby = w;
-		sleep_locked(w, mpp_now() + STANDBY);
+		sleep_locked(w, mpp_now() + moment);
+		moment = moment < STANDBY_MOST ? 2 * moment : moment;
 		if (pool->standby != w)
 			return;          /* it was woken */
 		pool->standby = NULL;
