@@ -1296,7 +1296,7 @@ START_TEST(threads_that_ask_for_the_first_fd_at_once_get_the_same)
 {
 	const size_t before = open_descriptors();
 
-	for (int round = 0; round < (SLOW ? 10 : 100); round++) {
+	for (int round = 0; round < (SLOW ? 20 : 1000); round++) {
 		struct asking asking = {.pool = polled_pool(1)};
 		struct story story;
 		story_init(&story);
@@ -1434,6 +1434,67 @@ END_TEST
 
 #endif
 
+static int cancel_self_call(const void *const args[], void *result, void *context)
+{
+	(void)args;
+	(void)result;
+	(void)context;
+	pthread_cancel(pthread_self());
+	return 0;
+}
+
+static void cancel_self(const void *results, size_t n, void *userdata)
+{
+	(void)results;
+	(void)n;
+	atomic_fetch_add((atomic_int *)userdata, 1);
+	pthread_cancel(pthread_self());
+}
+
+struct outcome {
+	mppool *pool;
+	size_t n;
+	int code;
+};
+
+static void *poll_and_return(void *arg)
+{
+	struct outcome *const outcome = arg;
+
+	outcome->code = mppool_poll(outcome->pool, 0, &outcome->n);
+	return arg;
+}
+
+/* The descriptor is raised and lowered with the pool's lock held, by calls that the system may cancel. */
+START_TEST(cancelled_threads_are_not_ended_in_the_library)
+{
+	struct outcome outcome = {.pool = polled_pool(1), .n = 9, .code = -1};
+	const struct mppool_func func = make_func(cancel_self_call, 0, 0, NULL);
+	mppool_result *result = NULL;
+	atomic_int called = 0;
+	pthread_t thread;
+	void *returned = NULL;
+	int fd = -1;
+
+	assert_ok(mppool_fd(outcome.pool, &fd));
+	for (int i = 0; i < 3; i++) {
+		assert_ok(mppool_apply_async(outcome.pool, &func, NULL,
+		                             MPPOOL_CALL(.callback = cancel_self, .userdata = &called), &result));
+		assert_ok(mppool_result_wait(result, MPPOOL_FOREVER));
+		mppool_result_free(result);
+	}
+	ck_assert(is_readable(fd));
+	ck_assert_int_eq(pthread_create(&thread, NULL, poll_and_return, &outcome), 0);
+	ck_assert_int_eq(pthread_join(thread, &returned), 0);
+	ck_assert_ptr_eq(returned, &outcome);
+	assert_ok(outcome.code);
+	ck_assert_uint_eq(outcome.n, 3);
+	ck_assert_int_eq(called, 3);
+	ck_assert(!is_readable(fd));
+	pool_finish(outcome.pool);
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------------------ fork */
 
 #define CHILD_CHECK(condition)                                                                                         \
@@ -1519,14 +1580,16 @@ static void fork_in_callback(const void *results, size_t n, void *userdata)
 START_TEST(child_of_a_fork_in_a_callback_comes_back_from_poll)
 {
 	mppool *const pool = polled_pool(1);
-	const struct mppool_func func = square();
 	mppool_result *result = NULL;
-	struct story after;
+	struct story forking, after;
 	pid_t child = -1;
 	size_t n = 9;
 	int fd = -1;
 
+	story_init(&forking);
 	story_init(&after);
+	struct mppool_func func = story_func(&forking);
+	func.drop_result = NULL;
 	assert_ok(mppool_fd(pool, &fd));
 	assert_ok(mppool_apply_async(pool, &func, MPPOOL_ARGS(&(int){3}),
 	                             MPPOOL_CALL(.callback = fork_in_callback, .userdata = &child), &result));
@@ -1538,6 +1601,7 @@ START_TEST(child_of_a_fork_in_a_callback_comes_back_from_poll)
 		CHILD_CHECK(code == MPPOOL_EFORKED && n == 9);
 		CHILD_CHECK(mppool_current() == NULL);
 		CHILD_CHECK(recorded_count(&after.events) == 0);
+		CHILD_CHECK(recorded_count(&forking.events) == 1);
 		mppool_result_free(result);
 		CHILD_CHECK(mppool_destroy(pool) == 0);
 		child_leaves();
@@ -1548,6 +1612,7 @@ START_TEST(child_of_a_fork_in_a_callback_comes_back_from_poll)
 	ck_assert(!is_readable(fd));
 	mppool_result_free(result);
 	pool_finish(pool);
+	assert_events(&forking, DROP_ARGS, RELEASE);
 	assert_events(&after, CALLBACK);
 }
 END_TEST
@@ -1720,6 +1785,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, threads_that_ask_for_the_first_fd_at_once_get_the_same);
 	tcase_add_test(tcase, fd_without_descriptors_left_fails_and_changes_nothing);
 	tcase_add_test(tcase, many_pools_leave_no_descriptor_open);
+	tcase_add_test(tcase, cancelled_threads_are_not_ended_in_the_library);
 #ifdef __linux__
 	tcase_add_test(tcase, event_loop_gets_every_callback_and_no_empty_wake_up);
 #endif
