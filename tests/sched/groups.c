@@ -369,6 +369,63 @@ static void poll_descriptor(void)
 	calls_check(&calls);
 }
 
+static unsigned inside;          /* plain: callbacks of a pool come one after the other, whoever polls */
+
+static void touch(const void *result, size_t n, void *userdata)
+{
+	inside++;
+	done(result, n, userdata);
+}
+
+static void touch_failed(const struct mppool_error *error, void *userdata)
+{
+	inside++;
+	SCHED_EQUAL(error->code, ECANCELED);
+	SCHED_CHECK(userdata == &calls);
+	sched_count(&calls.callbacks);
+}
+
+static void poll_once(void *unused)
+{
+	size_t n = 0;
+
+	(void)unused;
+	SCHED_EQUAL(mppool_poll(pool, MPPOOL_FOREVER, &n), 0);
+	SCHED_CHECK(n <= N);
+}
+
+/* Two threads poll while the results are taken, dropped or cancelled: a callback sees them before they are dropped, and
+ * the last hook comes once, after it. */
+static void poll_against_handles(void)
+{
+	struct sched_thread *first, *second;
+	unsigned what = sched_variant(3);
+
+	calls_begin(&calls);
+	inside = 0;
+	pool = POOL(.workers = 1, .callback_mode = MPPOOL_CALLBACKS_POLL);
+	for (int i = 0; i < N; i++)
+		results[i] = submit(pool, &calls, i, MPPOOL_CALL(.callback = touch, .error_callback = touch_failed,
+		                                                 .userdata = &calls));
+	first = sched_spawn("poller", poll_once, NULL);
+	second = sched_spawn("poller", poll_until_closed, NULL);
+	for (int i = 0; i < N; i++) {
+		if (what == 1)
+			mppool_result_cancel(results[i]);
+		if (what == 2)
+			mppool_result_free(results[i]);
+		else
+			take_or(&calls, results[i], i, what == 1 ? ECANCELED : 0, 0);
+	}
+	SCHED_EQUAL(mppool_close(pool), 0);
+	sched_join(first);
+	sched_join(second);
+	SCHED_EQUAL(calls.callbacks, N);
+	SCHED_EQUAL(inside, N);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
 const struct sched_scenario sched_groups[] = {
 	{"wait_for_some", wait_for_some},
 	{"wait_against_free", wait_against_free},
@@ -382,5 +439,6 @@ const struct sched_scenario sched_groups[] = {
 	{"idle_with_full_iterator", idle_with_full_iterator},
 	{"poll_callbacks", poll_callbacks},
 	{"poll_descriptor", poll_descriptor},
+	{"poll_against_handles", poll_against_handles},
 	{NULL, NULL},
 };
