@@ -41,8 +41,7 @@ static int fill(struct mpp_group *g, mppool_result *const results[])
 
 		w->job = job;
 		w->group = g;
-		w->early = mpp_load(&job->state) & MPP_ENDED;
-		if (w->early)
+		if (mpp_load(&job->state) & MPP_ENDED)
 			continue;
 		w->party = mpp_group_party(g, job->pool);
 		if (!w->party)
@@ -53,15 +52,15 @@ static int fill(struct mpp_group *g, mppool_result *const results[])
 	return 0;
 }
 
-static int watch(struct mpp_group *g, bool early)
+static int watch_all(struct mpp_group *g)
 {
 	for (size_t i = 0; i < g->n; i++)
-		if (g->watches[i].early == early && !mpp_job_watch(g->watches[i].job, &g->watches[i]))
+		if (!mpp_job_watch(g->watches[i].job, &g->watches[i]))
 			return EINVAL;   /* it is there twice */
 	return 0;
 }
 
-/* The group is told of those that have ended already first, in their order. On failure nothing is left of it. */
+/* On failure nothing is left of it. */
 static int make(struct mpp_group *g, mppool_result *const results[], size_t n, int when)
 {
 	int error = mpp_group_init(g, n);
@@ -73,9 +72,7 @@ static int make(struct mpp_group *g, mppool_result *const results[], size_t n, i
 	g->generation = mpp_fork_generation();
 	error = fill(g, results);
 	if (!error)
-		error = watch(g, true);
-	if (!error)
-		error = watch(g, false);
+		error = watch_all(g);
 	if (error)
 		mpp_group_fini(g);
 	return error;
@@ -357,6 +354,7 @@ MPP_PUBLIC int mppool_as_completed(mppool_result *const results[], size_t n, mpp
 		mpp_free(c);
 		return error;
 	}
+	mpp_group_settle(&c->group);
 	c->iter.kind = &mpp_iter_of_group;
 	*ret_iter = &c->iter;
 	return 0;

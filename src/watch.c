@@ -3,7 +3,11 @@
 
 #include "memory.h"
 
+#ifdef MPP_SCHEDULER
+#define BUCKETS 1                /* what threads meet at a lock must not depend on addresses: schedules are repeated */
+#else
 #define BUCKETS 4096             /* a power of two; chains stay short with tens of thousands of results */
+#endif
 #define STRIPES 16               /* locks: bucket i has lock i % STRIPES */
 
 struct stripe {
@@ -275,6 +279,44 @@ struct mpp_party *mpp_group_party(struct mpp_group *g, mppool *pool)
 	p->next = g->parties;
 	g->parties = p;
 	return p;
+}
+
+/* Takes all off the queue; nobody else does so yet. */
+static void cut_queue(struct mpp_group *g)
+{
+	struct mpp_watch *w;
+
+	mpp_group_lock(g);
+	w = g->first;
+	g->first = g->last = NULL;
+	mpp_group_unlock(g);
+	for (; w; w = w->next_ready)
+		w->early = true;
+}
+
+void mpp_group_settle(struct mpp_group *g)
+{
+	struct mpp_watch *first = NULL, *last = NULL;
+
+	cut_queue(g);
+	for (size_t i = g->n; i-- > 0;) {
+		struct mpp_watch *w = &g->watches[i];
+
+		if (!w->early)
+			continue;
+		w->next_ready = first;
+		first = w;
+		if (!last)
+			last = w;
+	}
+	if (!first)
+		return;
+	mpp_group_lock(g);
+	last->next_ready = g->first;
+	g->first = first;
+	if (!g->last)
+		g->last = last;
+	mpp_group_unlock(g);
 }
 
 bool mpp_group_enough(const struct mpp_group *g)

@@ -44,7 +44,7 @@ struct mpp_watch {
 	struct mpp_watch *next_ready;    /* the group's lock */
 	struct mpp_watch *next_help;     /* the group's lock */
 	enum mpp_watch_state state;      /* the group's lock */
-	bool early;                      /* its group's maker: it was ready when that looked */
+	bool early;                      /* its group's maker: it was ready by the time that all were watched */
 };
 
 /* The jobs of one pool in a group. */
@@ -113,6 +113,10 @@ void mpp_group_unlock(const struct mpp_group *g);
 
 /* Is there what its waiters wait for? With `any`: something to take, or the end. */
 bool mpp_group_enough(const struct mpp_group *g);
+
+/* For the maker, once all are watched: puts those that are ready by now in the order of their places. So there is a moment
+ * before which all of them had ended, and after which the others come, in the order of completion. */
+void mpp_group_settle(struct mpp_group *g);
 
 /* Sleeps until the signal is no longer `word`, or something else happens. `inside`: it must be woken whenever anything
  * changes, since it may have to help, or to give up. 0 or ETIMEDOUT. */

@@ -451,6 +451,53 @@ START_TEST(result_is_ready_after_its_callback)
 }
 END_TEST
 
+/* Where callbacks are polled the result is ready before its callback, and a group is told then. */
+static void count_callback(const void *results, size_t n, void *userdata)
+{
+	(void)results;
+	atomic_fetch_add((atomic_size_t *)userdata, n);
+}
+
+START_TEST(polled_result_is_ready_before_its_callback)
+{
+	enum { EACH = 20 };
+	mppool *const pool = pool_with(MPPOOL_OPTIONS(.workers = 2, .callback_mode = MPPOOL_CALLBACKS_POLL));
+	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+	mppool_result *results[EACH];
+	mppool_iter *iter = NULL;
+	atomic_size_t called = 0;
+	size_t run = 0;
+	struct waiter w;
+	struct hold hold;
+
+	hold_workers(&hold, pool, 2);
+	for (int i = 0; i < EACH; i++)
+		assert_ok(mppool_apply_async(pool, &func, MPPOOL_ARGS(&i),
+		                             MPPOOL_CALL(.callback = count_callback, .userdata = &called),
+		                             &results[i]));
+	assert_ok(mppool_as_completed(results, EACH, &iter));
+	waiter_start(&w, results, EACH, ALL);
+	hold_release(&hold);
+	waiter_returns(&w, EACH);
+	for (int i = 0; i < EACH; i++) {
+		size_t at = UNTOUCHED;
+		assert_ok(mppool_iter_next(iter, NULL, &at, 0));
+		ck_assert_int_eq(mppool_result_ready(results[at]), 1);
+		if (at % 2)                      /* before its callback */
+			mppool_result_free(results[at]);
+	}
+	assert_stopped(iter);
+	ck_assert_uint_eq(atomic_load(&called), 0);
+	mppool_iter_free(iter);
+	assert_ok(mppool_poll(pool, 0, &run));
+	for (int i = 0; i < EACH; i += 2)
+		mppool_result_free(results[i]);
+	ck_assert_uint_eq(run, EACH);
+	ck_assert_uint_eq(atomic_load(&called), EACH);
+	assert_ok(mppool_destroy(pool));
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------------ as completed */
 
 START_TEST(complete_ones_come_first_in_input_order)
@@ -575,6 +622,33 @@ START_TEST(effect_never_comes_before_its_cause)
 		mppool_result_free(results[0]);
 		mppool_result_free(results[1]);
 		gate_destroy(&gate);
+	}
+	pool_finish(pool);
+}
+END_TEST
+
+/* One worker, which does not wait for the iterator to be made: the calls end in their order, which is that of the vector,
+ * so those that are ready by then come in the same order as the others. */
+START_TEST(order_holds_while_the_iterator_is_made)
+{
+	enum { N = 200 };
+	const int turns = under_valgrind() ? 20 : SLOW ? 300 : 3000;
+	mppool *const pool = pool_of(1);
+	mppool_result *results[N];
+	int disorder = 0;
+
+	for (int turn = 0; turn < turns; turn++) {
+		mppool_iter *iter = NULL;
+		size_t at = UNTOUCHED;
+		for (int i = 0; i < N; i++)
+			results[i] = submit_square(pool, i);
+		assert_ok(mppool_as_completed(results, N, &iter));
+		for (size_t i = 0; i < N; i++)
+			disorder += mppool_iter_next(iter, NULL, &at, FOREVER) != 0 || at != i;
+		ck_assert_int_eq(disorder, 0);
+		mppool_iter_free(iter);
+		for (int i = 0; i < N; i++)
+			mppool_result_free(results[i]);
 	}
 	pool_finish(pool);
 }
@@ -1721,11 +1795,13 @@ static void fill(Suite *suite)
 	tcase_add_test(wait, group_spans_pools_and_kinds_of_calls);
 	tcase_add_test(wait, results_outlive_their_pool);
 	tcase_add_test(wait, result_is_ready_after_its_callback);
+	tcase_add_test(wait, polled_result_is_ready_before_its_callback);
 	tcase_add_loop_test(wait, waiter_for_many_sleeps_until_it_has_them, 0, 2);
 	tcase_add_test(completed, complete_ones_come_first_in_input_order);
 	tcase_add_test(completed, buffer_and_index_may_be_null);
 	tcase_add_test(completed, ten_thousand_come_in_the_order_of_completion);
 	tcase_add_test(completed, effect_never_comes_before_its_cause);
+	tcase_add_test(completed, order_holds_while_the_iterator_is_made);
 	tcase_add_test(completed, result_is_in_several_groups_at_once);
 	tcase_add_test(frees, freed_result_leaves_its_groups);
 	tcase_add_test(frees, address_of_a_freed_result_may_come_back);
