@@ -796,6 +796,33 @@ static void run_terminate(struct world *w)
 	assert_ended(&w->call, accepted, true);
 }
 
+/* What is refused leaves nothing of the group behind. */
+static void run_groups(struct world *w)
+{
+	const struct mppool_func func = make_func(inner_call, 1, sizeof(int), NULL);
+	mppool_result *results[N];
+	mppool_iter *iter = (mppool_iter *)(void *)w;
+	size_t n = 0, ready = 77;
+	int code;
+
+	while (n < N && was_accepted(mppool_apply_async(w->pool, &func, MPPOOL_ARGS(&numbers[n]), NULL, &results[n])))
+		n++;
+	if (n == 0)
+		return;
+	code = mppool_as_completed(results, n, &iter);
+	ck_assert(code == 0 || (code == ENOMEM && iter == (mppool_iter *)(void *)w));
+	if (code == 0) {
+		for (size_t i = 0; i < n; i++)
+			assert_ok(mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER));
+		assert_code(mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER), MPPOOL_ESTOP);
+		mppool_iter_free(iter);
+	}
+	code = mppool_wait(results, n, MPPOOL_ALL_COMPLETED, MPPOOL_FOREVER, &ready);
+	ck_assert(code == 0 ? ready == n : code == ENOMEM && ready == 77);
+	while (n > 0)
+		mppool_result_free(results[--n]);
+}
+
 /* ------------------------------------------------------------------------------------------------------- the turns */
 
 struct scenario {
@@ -828,6 +855,7 @@ static const struct scenario scenarios[] = {
 	{.name = "lost workers", .run = run_replacements, .may_break = true, .loses = true},
 	{.name = "a generator that stands", .run = run_standing_generator},
 	{.name = "cancel", .run = run_cancel},
+	{.name = "groups", .run = run_groups},
 	{.name = "terminate", .run = run_terminate, .ends_pool = true},
 };
 #define SCENARIOS ((int)(sizeof scenarios / sizeof *scenarios))

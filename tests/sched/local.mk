@@ -22,6 +22,7 @@ libmppool_sched_la_SOURCES = \
 	tests/sched/store.c \
 	tests/sched/streams.c \
 	tests/sched/tools.c \
+	tests/sched/watches.c \
 	tests/sched/workers.c
 libmppool_sched_la_CPPFLAGS = $(AM_CPPFLAGS) -DMPP_SCHEDULER -iquote $(top_srcdir)/src -I$(top_srcdir)/tests/sched \
 	-include $(top_srcdir)/tests/sched/sched_plain.h
