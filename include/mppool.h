@@ -174,7 +174,7 @@ struct mppool_options {
 	const char *name MPPOOL_ZERO_;           /* of the threads; NULL: "mppool" */
 	const int *cpus MPPOOL_ZERO_;            /* worker i runs on cpus[i % ncpus]; NULL: anywhere */
 	size_t ncpus MPPOOL_ZERO_;
-	const char *trace MPPOOL_ZERO_;          /* must be NULL in this version */
+	const char *trace MPPOOL_ZERO_;          /* a trace file; NULL: MPPOOL_TRACE in the environment; "": none */
 	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_CALLER_HELPS */
 	unsigned reserved MPPOOL_ZERO_;
 };

@@ -50,6 +50,7 @@ dist_man_MANS = \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \
 	man/mppool_threads.7 \
+	man/mppool_trace.7 \
 	man/mppool_tutorial.7 \
 	man/mppool_version.3 \
 	man/mppool_wait.3 \

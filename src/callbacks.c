@@ -87,6 +87,7 @@ static int sleep_locked(mppool *pool, int64_t deadline)
 struct call {
 	struct mpp_job *job;
 	struct mpp_frame *frame;
+	struct mpp_trace_span span;
 };
 
 /* Also when the callback leaves its thread. */
@@ -97,6 +98,7 @@ static void callback_returned(void *arg)
 
 	mpp_frame_top = c->frame;
 	c->frame->stop = NULL;
+	mpp_trace_end(c->frame->row, &c->span, MPP_TRACE_CALLBACK, c->job->func, 0, 1);
 	if (mpp_pool_is_foreign(pool))
 		;                        /* it forked, and this is the child: nothing of the parent's goes on here */
 	else if (mpp_pool_is_polled(pool))
@@ -110,12 +112,15 @@ static void callback_returned(void *arg)
 
 static void run(struct mpp_job *job, struct mpp_frame *frame)
 {
-	struct call c = {job, frame};
+	struct call c;
 
 	mpp_frame_callbacks++;
+	c.job = job;
+	c.frame = frame;
 	frame->role = MPP_CALLBACK;
 	frame->job = job;
 	frame->stop = &job->state;
+	mpp_trace_begin(frame->row, &c.span);
 	pthread_cleanup_push(callback_returned, &c);
 	mpp_job_callback(job);
 	pthread_cleanup_pop(1);
@@ -148,6 +153,7 @@ void mpp_callbacks_serve(mppool *pool, struct mpp_frame *frame)
 struct turn {
 	mppool *pool;
 	struct mpp_frame frame;
+	struct mpp_trace_row row;
 	size_t due;                      /* when it began; 0: no turn was had */
 	size_t run;
 };
@@ -178,6 +184,7 @@ static void turn_over(void *arg)
 
 	mpp_frame_top = &turn->frame;
 	mpp_frame_pop(&turn->frame);
+	mpp_trace_guest_leave(&turn->row, &turn->frame);
 	if (mpp_pool_is_foreign(pool))
 		return;
 	mpp_lock(&pool->lock);
@@ -206,6 +213,7 @@ static void have_turn(struct turn *turn)
 	struct mpp_job *job;
 
 	mpp_frame_init(&turn->frame, turn->pool, &turn->pool->state);
+	mpp_trace_guest_come(&turn->row, &turn->frame);
 	mpp_frame_push(&turn->frame);
 	pthread_cleanup_push(turn_over, turn);
 	while ((job = next_of(turn)) != NULL) {

@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "sync.h"
+#include "trace.h"
 #include "watch.h"
 
 #include <pthread.h>
@@ -20,12 +21,14 @@ static void before(void)
 {
 	mpp_watch_before_fork();
 	mpp_memory_before_fork();
+	mpp_trace_before_fork();
 	mpp_park_before_fork();
 }
 
 static void in_parent(void)
 {
 	mpp_park_after_fork();
+	mpp_trace_after_fork();
 	mpp_memory_after_fork();
 	mpp_watch_after_fork();
 }
@@ -34,6 +37,7 @@ static void in_child(void)
 {
 	generation++;
 	mpp_park_in_child();
+	mpp_trace_in_child();
 	mpp_memory_after_fork();
 	mpp_watch_after_fork();
 }

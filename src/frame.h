@@ -9,6 +9,7 @@
 #include "tally.h"
 
 struct mpp_job;
+struct mpp_trace_row;
 struct mpp_worker;
 
 enum mpp_role {
@@ -28,6 +29,7 @@ struct mpp_frame {
 	struct mpp_job *job;             /* NULL outside jobs */
 	const _Atomic uint32_t *stop;    /* the job's word with MPP_STOP, or NULL */
 	struct mpp_worker *worker;       /* NULL in threads that are no workers */
+	struct mpp_trace_row *row;       /* where this thread notes what it does; NULL: the pool is not traced */
 	int worker_index;                /* -1 there */
 	void *worker_state;
 	struct mpp_tally *tally;         /* counts the items that run in this frame; NULL where none can */

@@ -198,6 +198,17 @@ static bool is_deadlock(const struct mpp_group *g)
 	return stuck > 0 && (!g->any || stuck >= pending);
 }
 
+static int sleep_for(struct mpp_group *g, uint32_t word, bool inside, int64_t deadline)
+{
+	struct mpp_trace_wait wait;
+	int result;
+
+	mpp_trace_wait(&wait, g->parties ? g->parties->pool : NULL);
+	result = mpp_group_sleep(g, word, inside, deadline);
+	mpp_trace_waited(&wait, MPP_TRACE_WAIT, NULL);
+	return result;
+}
+
 /* Predicate: mpp_group_enough(), or, inside a pool, something to help with. `word` is read before both: whatever comes
  * afterwards changes it. */
 static int await(struct mpp_group *g, int64_t deadline)
@@ -221,7 +232,7 @@ static int await(struct mpp_group *g, int64_t deadline)
 			return EDEADLK;
 		while (mpp_load_seq(&g->signal) == word && mpp_spin_more(&spin))
 			;
-		timed_out = mpp_group_sleep(g, word, inside, deadline) == ETIMEDOUT;
+		timed_out = sleep_for(g, word, inside, deadline) == ETIMEDOUT;
 	}
 }
 

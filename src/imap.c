@@ -43,6 +43,20 @@ static int await_item(struct mpp_stream *s, void *ret_result, size_t *ret_index,
 	}
 }
 
+static int next_item(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure,
+                     int64_t deadline)
+{
+	struct mpp_trace_wait wait;
+	int code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
+
+	if (code != EAGAIN)
+		return code;
+	mpp_trace_wait(&wait, s->multi.job.pool);
+	code = await_item(s, ret_result, ret_index, ret_failure, deadline);
+	mpp_trace_waited(&wait, MPP_TRACE_WAIT, s->multi.job.func);
+	return code;
+}
+
 /* A consumer without a buffer takes nothing: a result that has a drop_result is dropped for it. */
 static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_failure **ret_failure, int64_t deadline)
 {
@@ -53,7 +67,7 @@ static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_fai
 
 	if (!result)
 		return ENOMEM;
-	code = await_item(s, result, ret_index, ret_failure, deadline);
+	code = next_item(s, result, ret_index, ret_failure, deadline);
 	if (code == 0)
 		func->f.drop_result(result, func->f.context);
 	if (result != small)
@@ -72,7 +86,7 @@ static int next(mppool_iter *iter, void *ret_result, size_t *ret_index, int64_t 
 	if (!ret_result && s->multi.job.func->f.drop_result && s->multi.job.func->f.result_size > 0)
 		code = next_and_drop(s, ret_index, &failure, deadline);
 	else
-		code = await_item(s, ret_result, ret_index, &failure, deadline);
+		code = next_item(s, ret_result, ret_index, &failure, deadline);
 	if (code == MPPOOL_ETASK) {
 		mpp_last_error_set(&failure->error);
 		mpp_failure_free(failure);

@@ -241,8 +241,18 @@ static void single_ended(struct mpp_job *job, enum mpp_outcome outcome, int code
 	mpp_job_complete(job, outcome);
 }
 
-static void single_returned(struct mpp_job *job, struct mpp_frame *frame, int code)
+struct single_run {
+	struct mpp_job *job;
+	struct mpp_frame *frame;
+	struct mpp_trace_span span;
+};
+
+static void single_returned(struct single_run *run, int code)
 {
+	struct mpp_job *job = run->job;
+	struct mpp_frame *frame = run->frame;
+
+	mpp_trace_end(frame->row, &run->span, MPP_TRACE_TASK, job->func, 0, 1);
 	frame->role = MPP_IDLE;
 	frame->job = NULL;
 	frame->stop = NULL;
@@ -259,11 +269,6 @@ static void single_returned(struct mpp_job *job, struct mpp_frame *frame, int co
 	single_ended(job, code ? MPP_OUT_TASK : MPP_OK, code, code ? mpp_frame_message(frame, code) : NULL);
 }
 
-struct single_run {
-	struct mpp_job *job;
-	struct mpp_frame *frame;
-};
-
 /* The task left its thread: pthread_exit, or a cancellation point. The frames above it are gone. */
 static void single_lost(void *arg)
 {
@@ -271,14 +276,14 @@ static void single_lost(void *arg)
 
 	mpp_frame_top = run->frame;
 	run->frame->deadline = MPP_NEVER;
-	single_returned(run->job, run->frame, MPPOOL_ELOST);
+	single_returned(run, MPPOOL_ELOST);
 }
 
 void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 {
 	const struct mpp_more *more = mpp_job_more(job);
 	const void *args[MPPOOL_MAX_ARGS];
-	struct single_run run = {job, frame};
+	struct single_run run;
 	int code;
 
 	frame->role = MPP_TASK;
@@ -290,10 +295,13 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 	single_args_vector(job, args);
 	mpp_tally_begin(frame->tally);
 	mpp_assert_unlocked();
+	run.job = job;
+	run.frame = frame;
+	mpp_trace_begin(frame->row, &run.span);
 	pthread_cleanup_push(single_lost, &run);
 	code = call_single(job, args);
 	pthread_cleanup_pop(0);
-	single_returned(job, frame, code);
+	single_returned(&run, code);
 }
 
 static void discard(struct mpp_job *job, int code)

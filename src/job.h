@@ -27,6 +27,7 @@
 #include "frame.h"
 #include "func.h"
 #include "items.h"
+#include "trace.h"
 #include "watch.h"
 
 enum mpp_kind { MPP_SINGLE, MPP_ARRAY, MPP_STREAM };

@@ -42,6 +42,8 @@ library_sources = \
 	src/tally.h \
 	src/task_handler.c \
 	src/thread.h \
+	src/trace.c src/trace.h \
+	src/trace_file.c src/trace_file.h \
 	src/version.c \
 	src/wait.c src/wait.h \
 	src/watch.c src/watch.h \

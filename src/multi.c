@@ -635,6 +635,7 @@ struct visit {
 	size_t before;                   /* items that the cell's earlier owners ended: M3, those since are not reported */
 	bool plain;                      /* a success leaves nothing to do */
 	bool running;
+	struct mpp_trace_span span;      /* of the chunk at hand */
 	alignas(max_align_t) char scratch[MPP_SCRATCH];
 };
 
@@ -784,10 +785,16 @@ static size_t run_by_chunk(struct visit *v)
 	return i;
 }
 
+static void note_chunk(const struct visit *v, struct mpp_trace_row *row, size_t items)
+{
+	mpp_trace_end(row, &v->span, MPP_TRACE_TASK, v->m->job.func, v->run.first, items);
+}
+
 static void run_chunk(struct visit *v)
 {
 	struct mpp_multi *m = v->m;
 	const struct mppool_func *f = &m->job.func->f;
+	struct mpp_trace_row *row = v->visitor->frame->row;
 	size_t i;
 
 	if (v->viewed != v->run.origin) {
@@ -797,12 +804,14 @@ static void run_chunk(struct visit *v)
 	}
 	v->skip = v->run.first - v->run.origin;
 	mpp_assert_unlocked();
+	mpp_trace_begin(row, &v->span);
 	v->running = true;
 	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
 		i = run_by_chunk(v);
 	else
 		i = run_one_by_one(v);
 	v->running = false;
+	note_chunk(v, row, i);
 	if (i < v->run.count)
 		end_unrun(m, v->run.block, v->run.first + i, v->run.count - i);
 }
@@ -871,6 +880,7 @@ static void visit_lost(void *arg)
 	v->visitor->frame->deadline = MPP_NEVER;
 	lost_to = v->cell == &v->guest ? v->run.count : v->at + v->handed;
 	left = v->run.count - lost_to;
+	note_chunk(v, v->visitor->frame->row, lost_to);
 	items_ended(v, v->at, lost_to - v->at, MPPOOL_ELOST);
 	if (left > 0) {
 		mpp_lock(&v->m->lock);

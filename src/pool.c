@@ -463,6 +463,10 @@ static void free_pool(mppool *pool)
 	if (pool->broken)
 		mpp_failure_free(pool->broken);
 	mpp_event_close(&pool->event);
+	if (mpp_pool_is_foreign(pool))
+		mpp_trace_abandon(pool->trace);
+	else
+		mpp_trace_close(pool->trace);
 	mpp_free(pool->workers);
 	mpp_free(pool->advertised);
 	mpp_free((void *)(uintptr_t)pool->options.name);
@@ -548,7 +552,7 @@ MPP_PUBLIC int mppool_destroy(mppool *pool)
 
 static int check_options(const struct mppool_options *o)
 {
-	if (o->workers < 0 || o->trace || o->reserved != 0)
+	if (o->workers < 0 || o->reserved != 0)
 		return EINVAL;
 	if (o->callback_mode != MPPOOL_CALLBACKS_THREAD && o->callback_mode != MPPOOL_CALLBACKS_POLL)
 		return EINVAL;
@@ -598,6 +602,7 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	int error = 0, cpus = mpp_cpu_usable();
 
 	pool->options = *o;
+	pool->options.trace = NULL;      /* mpp_trace_open() has it from the caller */
 	pool->options.name = copy_bytes(name, strlen(name) + 1);
 	pool->options.cpus = o->cpus ? (const int *)(void *)copy_bytes(o->cpus, o->ncpus * sizeof o->cpus[0]) : NULL;
 	pool->generation = mpp_fork_generation();
@@ -614,6 +619,8 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	pool->nworkers = n;
 	for (size_t i = 0; i < n && !error; i++)
 		error = init_worker(pool, i);
+	if (!error)
+		error = mpp_trace_open(o->trace, pool, pool->options.name, &pool->trace);
 	return error;
 }
 

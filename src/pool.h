@@ -41,6 +41,7 @@
 #include "queue.h"
 #include "stream.h"
 #include "thread.h"
+#include "trace.h"
 
 #define MPP_PRIORITIES 3         /* index 0: -1 ... 2: 1 */
 
@@ -61,6 +62,7 @@ struct mpp_worker {
 	mppool *pool;
 	int index;
 	void *state;                                     /* the initializer's */
+	struct mpp_trace_row *row;                       /* NULL: not traced */
 	size_t batch;                                    /* calls to take at once */
 	size_t took;                                     /* calls that it took the last time */
 	size_t stream_batch;                             /* chunks of a stream to take at once */
@@ -76,6 +78,7 @@ struct mpp_worker {
 struct mpp_handler {             /* of generators */
 	pthread_t thread;
 	mppool *pool;
+	struct mpp_trace_row *row;       /* its thread's; NULL: not traced */
 	struct mpp_handler *next;        /* the lock: among those that serve, or those that have left */
 };
 
@@ -85,6 +88,7 @@ struct mppool {
 	size_t nworkers;
 	struct mpp_worker *workers;
 	_Atomic uint64_t *advertised;    /* a bit per worker whose inbox or deque may hold something; its owner writes it */
+	struct mpp_trace *trace;         /* NULL: there is none */
 	unsigned char generation;        /* of the process */
 	uint32_t most_searching;
 

@@ -4,6 +4,7 @@
 static void serve(mppool *pool, struct mpp_frame *frame)
 {
 	mpp_callbacks_serve(pool, frame);
+	mpp_trace_row_put(frame->row);
 	mpp_lock(&pool->lock);
 	mpp_pool_thread_gone(pool);
 	mpp_unlock(&pool->lock);
@@ -15,9 +16,13 @@ static int try_successor(void *pool)
 }
 
 /* A callback left the thread. A successor takes over. */
-static void handler_lost(void *pool)
+static void handler_lost(void *arg)
 {
-	mpp_thread_insist(try_successor, pool);
+	struct mpp_frame *frame = arg;
+
+	mpp_trace_row_put(frame->row);
+	frame->row = NULL;
+	mpp_thread_insist(try_successor, frame->pool);
 	mpp_frame_top = NULL;
 }
 
@@ -30,9 +35,10 @@ static void *handler_main(void *arg)
 		mpp_thread_join(pool->result_before);
 	pool->result_handler = pthread_self();
 	mpp_frame_init(&frame, pool, &pool->state);
+	frame.row = mpp_trace_row_get(pool->trace, MPP_TRACE_RESULT_HANDLER, 0);
 	mpp_thread_name(pool->options.name, "-result");
 	mpp_frame_push(&frame);
-	pthread_cleanup_push(handler_lost, pool);
+	pthread_cleanup_push(handler_lost, &frame);
 	serve(pool, &frame);
 	pthread_cleanup_pop(0);
 	mpp_frame_pop(&frame);

@@ -347,6 +347,8 @@ struct drawer {
 	struct mpp_frame *frame;         /* NULL: columns */
 	size_t reserved;                 /* items counted in `pending` that were not published yet */
 	bool calling;                    /* in the generator */
+	size_t first;                    /* where it began; for the trace, as is: */
+	struct mpp_trace_span span;
 };
 
 /* The tail's first open slot; a new tail where there is none. NULL: no memory. */
@@ -473,6 +475,13 @@ static size_t next_portion(struct mpp_stream *s, int *ret_code)
 	}
 }
 
+static void note_drawing(const struct drawer *d)
+{
+	size_t limit = mpp_peek(&d->s->multi.limit);
+
+	mpp_trace_end(d->frame->row, &d->span, MPP_TRACE_DRAW, d->s->multi.job.func, d->first, limit - d->first);
+}
+
 /* The generator left its thread. */
 static void draw_lost(void *arg)
 {
@@ -481,6 +490,7 @@ static void draw_lost(void *arg)
 	if (!d->calling)
 		return;
 	mpp_frame_top = d->frame;
+	note_drawing(d);
 	mpp_frame_pop(d->frame);
 	mpp_multi_ended(&d->s->multi, d->reserved);
 	draw_ends(d->s, MPPOOL_ELOST, "The generator left its thread");
@@ -521,19 +531,24 @@ static bool start_drawing(struct mpp_stream *s)
 
 void mpp_stream_draw(struct mpp_stream *s, struct mpp_frame *frame)
 {
-	struct drawer d = {s, frame, 0, false};
+	struct drawer d = {.s = s, .frame = frame};
 	bool again = false;
 
 	if (!start_drawing(s))
 		return;
 	mpp_multi_ref(&s->multi);
-	if (frame)
+	d.first = mpp_peek(&s->multi.limit);
+	if (frame) {
+		mpp_trace_begin(frame->row, &d.span);
 		mpp_frame_push(frame);
+	}
 	pthread_cleanup_push(draw_lost, &d);
 	again = draw_portions(&d);
 	pthread_cleanup_pop(0);
-	if (frame)
+	if (frame) {
+		note_drawing(&d);
 		mpp_frame_pop(frame);
+	}
 	if (again) {
 		mpp_lock(&s->multi.lock);
 		mpp_poke(&s->drawing, MPP_DRAW_SCHEDULED);

@@ -12,6 +12,7 @@ struct submission {
 	void **ret_handle;                       /* gets the handle before the job can start; NULL: none */
 	void *handle;
 	bool own;                                /* by a thread that is at work for the pool */
+	struct mpp_trace_wait full;              /* since when it waits for room */
 	struct mppool_call_options copy;
 };
 
@@ -45,6 +46,8 @@ static int await_room_locked(struct submission *sub)
 			return MPPOOL_EFULL;
 		if (timed_out)
 			return ETIMEDOUT;
+		if (!sub->full.pool)
+			mpp_trace_wait(&sub->full, pool);
 		pool->room_waiters++;
 		mpp_unlock(&pool->lock);
 		timed_out = mpp_park(&pool->room_word, word, sub->deadline) == ETIMEDOUT;
@@ -186,6 +189,8 @@ static int accept(struct submission *sub, struct mpp_job *job)
 	mpp_unlock(&pool->lock);
 	if (w)
 		mpp_worker_unpark(w);
+	mpp_trace_waited(&sub->full, MPP_TRACE_FULL, NULL);
+	mpp_trace_submitted(pool->trace, mpp_peek(&pool->queued));
 	mpp_workers_refill(pool);
 	if (error == MPPOOL_EBROKEN)
 		mpp_last_error_set(mpp_pool_broken_error(pool));
@@ -245,6 +250,7 @@ static int begin(struct submission *sub, mppool *pool, const struct mppool_call_
 	sub->ret_handle = NULL;
 	sub->handle = NULL;
 	sub->own = mpp_frame_in_pool(pool);
+	sub->full.pool = NULL;
 	return get_options(sub, options);
 }
 

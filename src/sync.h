@@ -87,7 +87,8 @@ enum mpp_rank {
 	MPP_RANK_HANDLE,         /* a consumer's turn at an iterator */
 	MPP_RANK_JOB,            /* a job's claims */
 	MPP_RANK_POOL,           /* a pool's queue, sleepers and life */
-	MPP_RANK_MEMORY          /* the process-wide stores */
+	MPP_RANK_MEMORY,         /* the process-wide stores */
+	MPP_RANK_TRACE           /* trace files */
 };
 
 struct mpp_lock {

@@ -39,12 +39,14 @@ static struct mpp_stream *next_stream_locked(mppool *pool)
 	return s;
 }
 
-static void draw(mppool *pool, struct mpp_stream *s)
+static void draw(struct mpp_handler *h, struct mpp_stream *s)
 {
+	mppool *pool = h->pool;
 	struct mpp_frame frame;
 
 	mpp_task_handlers_more(pool);
 	mpp_frame_init(&frame, pool, &pool->state);
+	frame.row = h->row;
 	frame.role = MPP_GENERATOR;
 	frame.job = &s->multi.job;
 	frame.stop = &s->multi.job.state;
@@ -107,6 +109,7 @@ static void depart(struct mpp_handler *h)
 	mppool *pool = h->pool;
 	struct mpp_handler *left;
 
+	mpp_trace_row_put(h->row);
 	mpp_lock(&pool->lock);
 	left = pool->left;
 	pool->left = NULL;
@@ -132,7 +135,7 @@ static void serve(struct mpp_handler *h)
 		mpp_unlock(&pool->lock);
 		if (!s)
 			break;
-		draw(pool, s);
+		draw(h, s);
 	}
 	depart(h);
 }
@@ -162,6 +165,7 @@ static void *handler_main(void *arg)
 
 	h->thread = pthread_self();
 	mpp_frame_init(&frame, h->pool, &h->pool->state);
+	frame.row = h->row = mpp_trace_row_get(h->pool->trace, MPP_TRACE_TASK_HANDLER, 0);
 	mpp_thread_name(h->pool->options.name, "-task");
 	mpp_frame_push(&frame);
 	pthread_cleanup_push(handler_lost, h);

@@ -42,6 +42,7 @@ static bool is_uninitialized_generator(const mppool *pool)
 struct helper {
 	struct mpp_frame frame;
 	struct mpp_tally tally;          /* of a thread that is no worker */
+	struct mpp_trace_row row;
 	struct mpp_multi *multi;         /* with a reference, or NULL */
 };
 
@@ -84,6 +85,7 @@ static void stop_helping(void *arg)
 	struct helper *h = arg;
 
 	mpp_frame_pop(&h->frame);
+	mpp_trace_guest_leave(&h->row, &h->frame);
 	if (h->multi)
 		mpp_multi_unref(h->multi);
 }
@@ -124,6 +126,7 @@ struct mpp_job *mpp_wait_claim_newest(mppool *pool, const struct mpp_group *g)
 
 static void run_claimed(struct mpp_job *job, struct helper *h)
 {
+	mpp_trace_guest_come(&h->row, &h->frame);
 	mpp_frame_push(&h->frame);
 	pthread_cleanup_push(stop_helping, h);
 	mpp_single_run(job, &h->frame);
@@ -153,6 +156,7 @@ static void visit(struct helper *h, size_t chunks, int64_t deadline)
 	size_t batch = 1;
 	struct mpp_visitor visitor = {&h->frame, &batch, NULL, 0, chunks, deadline};
 
+	mpp_trace_guest_come(&h->row, &h->frame);
 	mpp_frame_push(&h->frame);
 	pthread_cleanup_push(stop_helping, h);
 	mpp_multi_visit(h->multi, &visitor);
@@ -206,14 +210,8 @@ static int help_stream_to_end(struct mpp_stream *s, int64_t deadline, bool help_
 	return 0;
 }
 
-int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside)
+static int help_and_wait(struct mpp_job *job, int64_t deadline, bool help_from_outside)
 {
-	if (mpp_load(&job->state) & MPP_ENDED)
-		return 0;
-	if (deadline == 0)
-		return ETIMEDOUT;
-	if (mpp_wait_is_deadlock(job))
-		return EDEADLK;
 	if (job->kind == MPP_SINGLE)
 		help_single(job, help_from_outside);
 	else if (job->kind == MPP_ARRAY)
@@ -221,4 +219,21 @@ int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside)
 	else if (help_stream_to_end(mpp_stream_of(mpp_multi_of(job)), deadline, help_from_outside) != 0)
 		return ETIMEDOUT;
 	return mpp_job_wait(job, deadline);
+}
+
+int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside)
+{
+	struct mpp_trace_wait wait;
+	int result;
+
+	if (mpp_load(&job->state) & MPP_ENDED)
+		return 0;
+	if (deadline == 0)
+		return ETIMEDOUT;
+	if (mpp_wait_is_deadlock(job))
+		return EDEADLK;
+	mpp_trace_wait(&wait, job->pool);
+	result = help_and_wait(job, deadline, help_from_outside);
+	mpp_trace_waited(&wait, MPP_TRACE_WAIT, job->func);
+	return result;
 }

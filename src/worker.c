@@ -36,6 +36,7 @@ void mpp_worker_frame(struct mpp_worker *w, struct mpp_frame *frame)
 {
 	mpp_frame_init(frame, w->pool, &w->pool->state);
 	frame->worker = w;
+	frame->row = w->row;
 	frame->worker_index = w->index;
 	frame->worker_state = w->state;
 	frame->tally = &w->tally;
@@ -605,12 +606,15 @@ static void set_in_service(struct mpp_worker *w, bool in_service)
 static void sleep_locked(struct mpp_worker *w, int64_t deadline)
 {
 	mppool *pool = w->pool;
+	struct mpp_trace_span span;
 
 	unadvertise(w);
 	set_activity_locked(w, MPP_ASLEEP, may_take_several(w) ? mpp_peek(&w->batch_start) : mpp_now());
 	go_idle_locked(w);
 	mpp_unlock(&pool->lock);
+	mpp_trace_sleep(w->row, &span, mpp_peek(&pool->queued));
 	sleep_idle(w, deadline);
+	mpp_trace_end(w->row, &span, MPP_TRACE_IDLE, NULL, 0, 0);
 	mpp_lock(&pool->lock);
 	cease_idle_locked(w);
 	set_activity_locked(w, MPP_AWAKE, mpp_now());
@@ -708,6 +712,7 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 	mpp_unlock(&pool->lock);
 	if (next)
 		mpp_worker_unpark(next);
+	mpp_trace_queue(w->row, mpp_peek(&pool->queued));
 	return found;
 }
 
@@ -826,13 +831,16 @@ static void initializer_returned(struct mpp_worker *w, int code, const char *mes
 static void initialize(struct service *s)
 {
 	const struct mppool_options *o = &s->w->pool->options;
+	struct mpp_trace_span span;
 	int code = 0;
 
 	s->phase = INITIALIZING;
 	if (o->initializer) {
 		s->frame.role = MPP_INITIALIZER;
 		mpp_assert_unlocked();
+		mpp_trace_begin(s->w->row, &span);
 		code = o->initializer(o->initarg, &s->w->state);
+		mpp_trace_end(s->w->row, &span, MPP_TRACE_INITIALIZER, NULL, 0, 0);
 		s->frame.role = MPP_IDLE;
 		s->frame.worker_state = s->w->state;
 	}
@@ -842,13 +850,16 @@ static void initialize(struct service *s)
 static void finalize(struct service *s)
 {
 	const struct mppool_options *o = &s->w->pool->options;
+	struct mpp_trace_span span;
 
 	s->phase = FINALIZING;
 	s->frame.role = MPP_FINALIZER;
 	if (o->finalizer && s->w->initialized) {
 		s->w->initialized = false;
 		mpp_assert_unlocked();
+		mpp_trace_begin(s->w->row, &span);
 		o->finalizer(o->initarg, s->w->state);
+		mpp_trace_end(s->w->row, &span, MPP_TRACE_FINALIZER, NULL, 0, 0);
 	}
 	s->frame.role = MPP_IDLE;
 }
@@ -864,6 +875,13 @@ static void depart(struct mpp_worker *w)
 	mpp_unlock(&pool->lock);
 }
 
+/* Before the pool may go, and before a successor takes the row. */
+static void leave_row(struct service *s)
+{
+	mpp_trace_row_put(s->w->row);
+	s->w->row = s->frame.row = NULL;
+}
+
 /* By a successor, or because the pool is done. */
 static void work_until_relieved(struct service *s)
 {
@@ -873,6 +891,7 @@ static void work_until_relieved(struct service *s)
 		set_in_service(s->w, false);
 	}
 	finalize(s);
+	leave_row(s);
 	if (!s->relieved)
 		depart(s->w);
 }
@@ -941,6 +960,7 @@ static void worker_lost(void *arg)
 		}
 		finalize(s);
 	}
+	leave_row(s);
 	if (error)
 		leave_vacant(w, error);
 	else if (!s->relieved)
@@ -964,6 +984,7 @@ static void *worker_main(void *arg)
 	s.w->thread = pthread_self();
 	s.w->state = NULL;
 	s.w->chunks_left = most_chunks(&s.w->pool->options);
+	s.w->row = mpp_trace_row_get(s.w->pool->trace, MPP_TRACE_WORKER, s.w->index);
 	mpp_worker_frame(s.w, &s.frame);
 	name_thread(s.w);
 	mpp_frame_push(&s.frame);

@@ -21,7 +21,8 @@ black_tests = \
 	tests/test_states \
 	tests/test_stats \
 	tests/test_streams \
-	tests/test_threads
+	tests/test_threads \
+	tests/test_trace
 white_tests = \
 	tests/white_parts
 
@@ -57,6 +58,7 @@ tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
+tests_test_trace_LDADD = $(black_libs)
 tests_white_parts_LDADD = $(white_libs)
 
 # Here the n-th allocation and the n-th start of a thread fail.
