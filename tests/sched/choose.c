@@ -20,7 +20,9 @@ static uint64_t seed, state;
 static enum style style;
 static unsigned switching, aging, timing, oddities;
 static int fresh_enough;         /* older values that may still be read: no loop waits for ever for news */
+static size_t aged_from;         /* and from which step on: so that they are not all spent at the beginning */
 static int odd_enough;
+#define MOST_LAG 10              /* older values of one word that a thread reads in a row */
 static uint64_t priority[MAX_THREADS], lowest;
 
 static uint64_t draw(void)
@@ -44,7 +46,7 @@ static bool one_in(unsigned bits)
 
 static void choose_habits(void)
 {
-	static const unsigned walks[] = {1, 3, 5}, changes[] = {4, 6, 8}, ages[] = {1, 3, 63, 63};
+	static const unsigned walks[] = {1, 3, 5}, changes[] = {4, 6, 8}, ages[] = {1, 3, 5, 63};
 
 	state = seed * 0x2545f4914f6cdd1du;
 	style = one_in(1) ? WALK : PRIORITIES;
@@ -53,6 +55,7 @@ static void choose_habits(void)
 	timing = one_in(1) ? 3 : 7;
 	oddities = one_in(1) ? 4 : 63;
 	fresh_enough = (int)draw_below(12);
+	aged_from = one_in(1) ? 0 : draw_below(64u << draw_below(5));
 	odd_enough = 3;
 	lowest = UINT64_MAX / 2;
 }
@@ -192,11 +195,14 @@ size_t choose_thread(struct sched_thread *const options[], size_t nready, size_t
 	return style == WALK ? walk(nready, keep) : by_priority(options, nready, keep);
 }
 
-size_t choose_value(size_t n)
+/* Whoever was late once is likely to be late again: several looks in a row may depend on it. */
+size_t choose_value(size_t n, unsigned lag)
 {
 	if (systematic)
 		return decide(n, false);
-	if (!one_in(aging) || fresh_enough == 0)
+	if (lag > 0 && lag < MOST_LAG && !one_in(2))
+		return 1 + draw_below(n - 1);
+	if (engine_steps() < aged_from || !one_in(aging) || fresh_enough == 0)
 		return 0;
 	fresh_enough--;
 	return 1 + draw_below(n - 1);

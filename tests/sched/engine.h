@@ -103,7 +103,7 @@ bool choose_departures(const char *list);        /* this one: "place:choice,..."
 void choose_begin(void);                         /* of a schedule */
 size_t choose_thread(struct sched_thread *const options[], size_t nready, size_t n, bool keep);
 void choose_started(unsigned id);
-size_t choose_value(size_t n);                   /* 0: the newest */
+size_t choose_value(size_t n, unsigned lag);     /* 0: the newest. lag: older ones that were read just before */
 size_t choose_sleeper(size_t n);
 size_t choose_variant(size_t n);
 bool choose_rarely(void);                        /* a spurious wake-up, one more look */

@@ -120,11 +120,11 @@ static void explore(const struct sched_scenario *scenario, double seconds, struc
 	double start = clock_now();
 
 	warm_up(scenario);
-	explore_systematically(scenario, start + seconds * 0.4, report);
-	for (uint64_t seed = options.seed; clock_now() < start + seconds; seed++) {
+	for (uint64_t seed = options.seed; clock_now() < start + seconds * 0.6; seed++) {
 		choose_seeded(seed);
 		run_once(scenario, report);
 	}
+	explore_systematically(scenario, start + seconds, report);
 	report->seconds = clock_now() - start;
 }
 

@@ -71,6 +71,31 @@ static void cancel_map(void)
 	calls_check(&calls);
 }
 
+static mppool_result *to_cancel;
+
+static void cancel_it(void *unused)
+{
+	(void)unused;
+	mppool_result_cancel(to_cancel);
+}
+
+/* Whoever is at work at a map from outside may use the pool until the map has ended: join waits for that. */
+static void cancel_map_against_join(void)
+{
+	struct sched_thread *canceller;
+
+	begin(MPPOOL_OPTIONS(.workers = 1));
+	to_cancel = start_map(1, NULL, NULL);
+	canceller = sched_spawn("canceller", cancel_it, NULL);
+	SCHED_EQUAL(mppool_close(pool), 0);
+	SCHED_EQUAL(mppool_join(pool, MPPOOL_FOREVER), 0);
+	SCHED_EQUAL(mppool_result_ready(to_cancel), 1);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	sched_join(canceller);
+	mppool_result_free(to_cancel);
+	calls_check(&calls);
+}
+
 static void terminate_map(void)
 {
 	mppool_result *r;
@@ -203,6 +228,7 @@ static void map_with_lost_worker(void)
 const struct sched_scenario sched_maps[] = {
 	{"map_all", map_all},
 	{"cancel_map", cancel_map},
+	{"cancel_map_against_join", cancel_map_against_join},
 	{"terminate_map", terminate_map},
 	{"free_map_early", free_map_early},
 	{"map_with_failure", map_with_failure},

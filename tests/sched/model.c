@@ -41,6 +41,7 @@ struct location {
 	size_t seq_floor;                /* the last store that a sequentially consistent access made or read */
 	struct store history[HISTORY];
 	uint32_t read[MAX_THREADS], written[MAX_THREADS];        /* the last atomic access of each thread */
+	unsigned lag[MAX_THREADS];       /* so many older values it has read in a row */
 	struct sched_thread *holder;     /* of a lock */
 	uint32_t lock_clock[MAX_THREADS];
 };
@@ -441,7 +442,8 @@ uint64_t sched_load(const volatile void *at, size_t size, enum sched_order order
 	touch(l, false);
 	begin_history(l);
 	n = readable(l, order == SCHED_SEQ);
-	age = n > 1 ? choose_value(n) : 0;
+	age = n > 1 ? choose_value(n, l->lag[sched_self->id]) : 0;
+	l->lag[sched_self->id] = age ? l->lag[sched_self->id] + 1 : 0;
 	value = read_store(l, l->nstores - 1 - age, order);
 	engine_note(age ? "{a}, older by {b}" : "{a}", value, age);
 	return value;

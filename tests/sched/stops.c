@@ -4,6 +4,7 @@
 #include "scenarios.h"
 
 #include <errno.h>
+#include <pthread.h>
 
 static struct calls calls;
 static mppool *pool;
@@ -166,6 +167,37 @@ static void stop_against_nested_submit(void)
 	calls_check(&outer);
 }
 
+static int submit_and_leave(const void *const args[], void *ret, void *context)
+{
+	(void)args;
+	(void)ret;
+	(void)context;
+	submit_one(NULL);
+	pthread_exit(NULL);
+}
+
+/* What a lost worker leaves in its deque comes to its end, too. */
+static void stop_against_lost_submit(void)
+{
+	bool terminate = sched_variant(2);
+	mppool_result *r;
+
+	calls_begin(&calls);
+	calls_begin(&outer);
+	outer.func.call = submit_and_leave;
+	outer.lost = true;
+	submit_code = -1;
+	pool = POOL(.workers = 1 + (int)sched_variant(2));
+	r = submit(pool, &outer, 9, NULL);
+	stop_it(terminate ? pool : NULL);
+	SCHED_CHECK(take_or(&outer, r, 9, MPPOOL_ETASK, terminate ? MPPOOL_ETERMINATED : MPPOOL_ETASK) != 0);
+	if (submit_code == 0)
+		take_or(&calls, result, 3, terminate ? MPPOOL_ETERMINATED : 0, 0);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+	calls_check(&outer);
+}
+
 /* ----------------------------------------------------------------------------------------------------- queue limit */
 
 static void submit_another(void *unused)
@@ -210,6 +242,54 @@ static void queue_limit_against_stop(void)
 	calls_check(&calls);
 }
 
+static struct sched_gate begun, open_up;
+static unsigned opened;
+
+static int wait_for_gate(const void *const args[], void *ret, void *context)
+{
+	(void)context;
+	sched_count(&outer.runs);
+	sched_open(&begun);
+	sched_await(&open_up);
+	*(long *)ret = 2L * *(const int *)args[0];
+	return 0;
+}
+
+static void submit_when_there_is_room(void *unused)
+{
+	submit_one(unused);
+	SCHED_EQUAL(opened, 1);
+}
+
+/* One call runs, one waits: a third is not accepted before the first has made way. */
+static void queue_limit_is_kept(void)
+{
+	mppool_result *first, *second;
+	struct sched_thread *submitter;
+
+	calls_begin(&calls);
+	calls_begin(&outer);
+	outer.func.call = wait_for_gate;
+	begun.open = open_up.open = false;
+	opened = 0;
+	pool = POOL(.workers = 1, .queue_limit = 1);
+	first = submit(pool, &outer, 1, NULL);
+	sched_await(&begun);
+	second = submit(pool, &calls, 2, NULL);
+	submitter = sched_spawn("submitter", submit_when_there_is_room, NULL);
+	for (int i = 0; i < 3; i++)
+		sched_pass();
+	sched_count(&opened);
+	sched_open(&open_up);
+	sched_join(submitter);
+	take(&calls, result, 3);
+	take(&calls, second, 2);
+	take(&outer, first, 1);
+	end_pool(pool);
+	calls_check(&calls);
+	calls_check(&outer);
+}
+
 /* Room that a cancel or a time-out leaves goes to whoever waits. */
 static void queue_limit_and_timeout(void)
 {
@@ -243,6 +323,8 @@ const struct sched_scenario sched_stops[] = {
 	{"stop_and_join_twice", stop_and_join_twice},
 	{"join_with_timeout", join_with_timeout},
 	{"stop_against_nested_submit", stop_against_nested_submit},
+	{"stop_against_lost_submit", stop_against_lost_submit},
+	{"queue_limit_is_kept", queue_limit_is_kept},
 	{"queue_limit_against_stop", queue_limit_against_stop},
 	{"queue_limit_and_timeout", queue_limit_and_timeout},
 	{NULL, NULL},
