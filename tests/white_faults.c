@@ -823,6 +823,41 @@ static void run_groups(struct world *w)
 		mppool_result_free(results[--n]);
 }
 
+/* Callbacks are polled. The handle goes first; every other callback is left to the end of the pool. */
+static void run_polled(struct world *w)
+{
+	static bool poll_first;
+	mppool *pool = NULL;
+	mppool_result *result = NULL;
+	bool accepted = false;
+	size_t n = 0;
+	int fd = -1;
+
+	poll_first = !poll_first;
+	call_set(&w->call, pool, N);
+	if (was_accepted(mppool_create(MPPOOL_OPTIONS(.workers = 2, .callback_mode = MPPOOL_CALLBACKS_POLL), &pool))) {
+		const struct mppool_func func = call_func(&w->call, 1);
+		const struct mppool_iterable items = call_items(&w->call, 1);
+		accepted = was_accepted(mppool_map_async(pool, &func, &items, NULL, 1,
+		                                         MPPOOL_CALL(.callback = call_callback,
+		                                                     .error_callback = call_error_callback,
+		                                                     .userdata = &w->call),
+		                                         &result));
+		assert_ok(mppool_fd(pool, &fd));
+		if (accepted) {
+			mppool_result_wait(result, MPPOOL_FOREVER);
+			ck_assert_uint_eq(atomic_load(&w->call.called_back), 0);
+			mppool_result_free(result);
+			if (poll_first)
+				assert_ok(mppool_poll(pool, 0, &n));
+		}
+		ck_assert_uint_eq(atomic_load(&w->call.called_back), n);
+		assert_ok(mppool_destroy(pool));
+	}
+	ck_assert_uint_eq(atomic_load(&w->call.called_back), accepted);
+	assert_ended(&w->call, accepted, true);
+}
+
 /* ------------------------------------------------------------------------------------------------------- the turns */
 
 struct scenario {
@@ -857,6 +892,7 @@ static const struct scenario scenarios[] = {
 	{.name = "cancel", .run = run_cancel},
 	{.name = "groups", .run = run_groups},
 	{.name = "terminate", .run = run_terminate, .ends_pool = true},
+	{.name = "polled callbacks", .run = run_polled, .makes_pool = true},
 };
 #define SCENARIOS ((int)(sizeof scenarios / sizeof *scenarios))
 
