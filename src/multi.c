@@ -47,15 +47,17 @@ static size_t span_claim(struct mpp_cell *cell, size_t most, bool guided, size_t
 }
 
 enum share { ALL, HALF, ONE };
+#define FEW 16
 
-/* M1: the upper edge, under the lock: that share of what is left, at least one unit. */
+/* M1: the upper edge, under the lock: that share of what is left, at least one unit. The last few go singly: should the
+ * longest be among them, or be last, its thief has nothing behind it. */
 static size_t span_steal_locked(struct mpp_cell *cell, enum share share, size_t *ret_from)
 {
 	uint64_t span = mpp_peek(&cell->span);
 	size_t left, n;
 
 	while ((left = span_left(span)) > 0) {
-		n = share == ALL ? left : share == HALF ? (left + 1) / 2 : 1;
+		n = share == ALL ? left : share == HALF && left > FEW ? (left + 1) / 2 : 1;
 		if (mpp_cas(&cell->span, &span, span_of(span_from(span), span_to(span) - n))) {
 			*ret_from = span_to(span) - n;
 			return n;
