@@ -65,6 +65,7 @@ struct mpp_worker {
 	struct mpp_trace_row *row;                       /* NULL: not traced */
 	size_t batch;                                    /* calls to take at once */
 	size_t took;                                     /* calls that it took the last time */
+	bool lively;                                     /* not long ago */
 	size_t stream_batch;                             /* chunks of a stream to take at once */
 	size_t chunks_left;                              /* until it retires */
 	unsigned turns;

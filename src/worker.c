@@ -11,6 +11,7 @@
 #define BACKLOG 64               /* calls that wait although one worker is at them in haste: then others help */
 #define STANDBY 200000           /* nanoseconds that one who stands by sleeps at first */
 #define STANDBY_MOST 1600000     /* and after several times in which all went well */
+#define LIVELY 1000000           /* nanoseconds between two batches that make looking about for a third worth while */
 #define PATIENCE 1000            /* takes that may go past a lower priority before it has one */
 #define PAUSES 16                /* between two looks whether more calls have come, where many do */
 #define PROBE 16                 /* so often a worker that took one call looks whether more would have come */
@@ -347,19 +348,17 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 	return TOOK;
 }
 
-/* The time since the last batch tells whether calls are short. */
+/* The time since the last batch tells whether calls are short, and whether looking about for more would be a small part
+ * of it. */
 static void adapt_batch(struct mpp_worker *w)
 {
-	int64_t now, took;
+	int64_t now = mpp_now(), took = now - mpp_peek(&w->batch_start);
 
-	if (!may_take_several(w))
-		return;
-	now = mpp_now();
-	took = now - mpp_peek(&w->batch_start);
-	if (took < QUICK)
+	if (took < QUICK && may_take_several(w))
 		w->batch = mpp_min(w->batch * 2, BATCH_MOST);
 	else if (took > SLOW)
 		w->batch = 1;
+	w->lively = took < LIVELY;
 	mpp_poke(&w->batch_start, now);
 }
 
@@ -671,7 +670,7 @@ static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_wo
 	}
 	mpp_unlock(&pool->lock);
 	job = batch ? watch_batch(w, batch) : steal(w);
-	again = batch || job || (w->searching && w->took > 0 && spin(w, budget));         /* after work more may come */
+	again = batch || job || (w->searching && w->lively && spin(w, budget));
 	if (again && !job)
 		gather(w);
 	mpp_lock(&pool->lock);
