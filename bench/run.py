@@ -516,7 +516,7 @@ def bar_panels(results):
 
 def figures(results, arguments):
     if not arguments.gnuplot:
-        print("no figures: configure did not find gnuplot")
+        print("no figures without gnuplot, which configure did not find (or --gnuplot was not given)")
         return
     scripts = {}
     panels = bar_panels(results)
@@ -579,6 +579,7 @@ def check(results):
 
 def main():
     arguments = parse()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # programs that run are ended, as by Ctrl-C
     if arguments.stored:
         with open(arguments.stored) as stored:
             samples = [json.loads(line) for line in stored]
