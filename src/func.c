@@ -97,14 +97,14 @@ static void remember(struct way *way, struct mpp_func *func, size_t stock)
 	way->stock = stock;
 }
 
-#define WORDS (offsetof(struct mppool_func, name) / sizeof(uint64_t))
-_Static_assert(offsetof(struct mppool_func, name) % sizeof(uint64_t) == 0, "words to compare");
+#define WORDS (offsetof(struct mppool_func, name) / sizeof(uintptr_t))
+_Static_assert(offsetof(struct mppool_func, name) % sizeof(uintptr_t) == 0, "words to compare");
 
 /* On the way of every call: no function is called for it, and no branch depends on the contents. */
 static bool same(const struct mpp_func *copy, const struct mppool_func *f)
 {
 	const unsigned char *a = (const unsigned char *)&copy->f, *b = (const unsigned char *)f;
-	uint64_t differ = 0, x, y;
+	uintptr_t differ = 0, x, y;
 
 	for (size_t i = 0; i < WORDS; i++) {
 		memcpy(&x, a + i * sizeof x, sizeof x);
