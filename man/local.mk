@@ -49,6 +49,7 @@ dist_man_MANS = \
 	man/mppool_strerror.3 \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \
+	man/mppool_performance.7 \
 	man/mppool_threads.7 \
 	man/mppool_trace.7 \
 	man/mppool_tutorial.7 \
