@@ -220,6 +220,15 @@ static int call_wait_idle(mppool *pool)
 	return mppool_wait_idle(pool, MPPOOL_FOREVER);
 }
 
+static int call_stats(mppool *pool)
+{
+	struct mppool_counters counters;
+
+	memset(&counters, 0, sizeof counters);
+	counters.size = sizeof counters;
+	return mppool_stats(pool, &counters);
+}
+
 static int call_poll(mppool *pool)
 {
 	return mppool_poll(pool, 0, NULL);
@@ -255,6 +264,7 @@ static const struct {
 	{"imap", call_imap},
 	{"imap_unordered", call_imap_unordered},
 	{"wait_idle", call_wait_idle},
+	{"stats", call_stats},
 	{"poll", call_poll},
 	{"fd", call_fd},
 	{"close", mppool_close},
