@@ -54,7 +54,7 @@ struct mpp_worker {
 	struct mpp_worker *prev_idle, *next_idle;        /* the lock */
 	bool idle;                                       /* the lock: on the idle list */
 	bool busy;                                       /* the lock: counted in nbusy */
-	enum { MPP_OFF, MPP_AWAKE, MPP_ASLEEP } activity;        /* the lock */
+	enum mpp_activity { MPP_OFF, MPP_AWAKE, MPP_ASLEEP } activity;   /* the lock */
 	int64_t since, awake, asleep;                    /* the lock: when that began; nanoseconds of earlier times */
 	bool searching;                                  /* the lock: counted in nsearching */
 	/* Its own thread's: */

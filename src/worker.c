@@ -579,7 +579,7 @@ static void set_busy_locked(struct mpp_worker *w, bool busy)
 }
 
 /* `now` may be a moment ago, but not before the latest one that mppool_stats() has seen: what it said stays true. */
-static void set_activity_locked(struct mpp_worker *w, int activity, int64_t now)
+static void set_activity_locked(struct mpp_worker *w, enum mpp_activity activity, int64_t now)
 {
 	if (now < w->since)
 		now = w->since;
