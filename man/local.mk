@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 
 dist_man_MANS = \
+	man/mppool-timeline.1 \
 	man/mppool.7 \
 	man/mppool_apply.3 \
 	man/mppool_apply_async.3 \

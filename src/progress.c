@@ -8,7 +8,7 @@
 
 #define SECOND 1000000000
 #define TICK (SECOND / 5)        /* a bar is drawn anew so often, and the count is looked at */
-#define QUIET (10 * (int64_t)SECOND)     /* where no bar is drawn: a line at each tenth of the way, and after so long */
+#define QUIET (10 * (int64_t)SECOND)     /* where no bar is drawn: a line at each tenth, and after so long */
 #define MOST_COLUMNS 240
 #define LINE (4 * MOST_COLUMNS + 64)     /* bytes of a line; a character has up to four */
 #define SHORTEST_BAR 5
@@ -33,7 +33,7 @@ struct line {
 	char text[LINE];
 };
 
-/* ----------------------------------------------------------------------------------------------------------- pieces */
+/* ---------------------------------------------------------------------------------------------------------- pieces */
 
 /* Characters of UTF-8 take one column each; what would move the cursor becomes a space. */
 static void put_some(struct line *line, const char *text, size_t columns)
@@ -145,7 +145,7 @@ static void put_percent(const struct progress *p, struct line *line)
 	put(line, text);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ lines */
+/* ----------------------------------------------------------------------------------------------------------- lines */
 
 /* As wide as the room between the percentage and the numbers is. */
 static void put_bar(const struct progress *p, size_t room, struct line *line)
@@ -251,7 +251,7 @@ static void show(struct progress *p, bool over)
 		write_line(p, over);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- waiting */
+/* --------------------------------------------------------------------------------------------------------- waiting */
 
 /* The waits of mppool_result_wait(), cut into pieces: this thread has something to do meanwhile. */
 static int wait_and_show(struct progress *p, int64_t deadline)

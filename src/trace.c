@@ -43,7 +43,7 @@ struct mpp_trace {
 	struct mpp_trace_text outside_text;
 	_Atomic int64_t sampled;         /* when the queue's length was last noted */
 	_Atomic size_t sample;           /* and what it was */
-	_Atomic int64_t interval;        /* the shortest time between two notes of it: some grains of the coarsest row */
+	_Atomic int64_t interval;        /* the shortest time between two notes of it: four grains of a coarse row */
 	char name[128];
 };
 
@@ -270,7 +270,7 @@ static void emit(struct mpp_trace_row *row, const struct event *e, int64_t start
 	mpp_unlock(&lock);
 }
 
-/* -------------------------------------------------------------------------------------------------------- the queue */
+/* ------------------------------------------------------------------------------------------------------- the queue */
 
 static void queue_event(struct event *e, uint64_t id, int64_t when, size_t queued)
 {
@@ -574,7 +574,7 @@ void mpp_trace_wait_end(struct mpp_trace_wait *wait, enum mpp_trace_kind kind, c
 	errno = saved;
 }
 
-/* ------------------------------------------------------------------------------------------------ rows of the pool's */
+/* ---------------------------------------------------------------------------------------------- rows of the pool's */
 
 static struct place *find_place_locked(struct mpp_trace *trace, enum mpp_trace_place place, int index)
 {
@@ -662,7 +662,7 @@ void mpp_trace_row_put(struct mpp_trace_row *row)
 	mpp_unlock(&lock);
 }
 
-/* ---------------------------------------------------------------------------------------------------- birth and death */
+/* ------------------------------------------------------------------------------------------------- birth and death */
 
 static void name_pool_locked(struct mpp_trace *trace)
 {
@@ -753,7 +753,7 @@ void mpp_trace_close(struct mpp_trace *trace)
 	mpp_trace_abandon(trace);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- fork */
+/* ------------------------------------------------------------------------------------------------------------ fork */
 
 void mpp_trace_before_fork(void)
 {

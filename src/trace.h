@@ -1,16 +1,16 @@
 /* layer 1: the trace: what the threads of a pool do and when, for Perfetto, chrome://tracing and mppool-timeline.
  *
  * DESIGN. A pool that is traced has a struct mpp_trace, else a NULL pointer. Each of its threads has a *row*, where it
- * notes what it did when that is over: a *span*. Off, a hook is a look at a pointer in the thread's own frame. On, it is
- * two looks at the clock and some arithmetic on memory of the thread's own: spans are written as text into a buffer of
- * the row's, and the buffer goes to the file when it is full, when its thread goes to sleep and when it ends.
+ * notes what it did when that is over: a *span*. Off, a hook is a look at a pointer in the thread's own frame. On, it
+ * is two looks at the clock and some arithmetic on memory of the thread's own: spans are written as text into a buffer
+ * of the row's, and the buffer goes to the file when it is full, when its thread goes to sleep and when it ends.
  *
- * A trace file is the process's: pools that name the same one share it, each with an id of its own, which viewers take for
- * a process. One lock guards the files and what threads from outside have to note, which have no row.
+ * A trace file is the process's: pools that name the same one share it, each with an id of its own, which viewers take
+ * for a process. One lock guards the files and what threads from outside have to note, which have no row.
  *
  * What is too fine to be seen is not written, so that a long run makes no huge file: each row has a *grain*, a time.
- *   T1  Neighbouring spans that are shorter than the grain, with less than a grain between them, become one, which counts
- *       them (and has no name if theirs differ). It gets no longer than LONGEST grains.
+ *   T1  Neighbouring spans of a kind that are shorter than the grain, with less than a grain between them, become one,
+ *       which counts them (and has no name if theirs differ). It gets no longer than LONGEST grains.
  *   T2  A wait shorter than the grain is left out.
  *   T3  So a row grows by at most a few spans for each grain of time; and with each MiB its grain doubles.
  *   T4  Spans of a row nest or are apart. Merging keeps that: only spans with the same one around them are merged. */
@@ -73,8 +73,8 @@ struct mpp_trace_wait {
 
 extern _Atomic uint32_t mpp_trace_live;          /* traces of this process: is there anything to note? */
 
-/* A pool's trace, by the option `path` (NULL: by the environment). *ret_trace is NULL if there is to be none, or if the
- * file cannot be written, which is then said on standard error. 0 or ENOMEM. */
+/* A pool's trace, by the option `path` (NULL: by the environment). *ret_trace is NULL if there is to be none, or if
+ * the file cannot be written, which is then said on standard error. 0 or ENOMEM. */
 int mpp_trace_open(const char *path, mppool *pool, const char *name, struct mpp_trace **ret_trace);
 void mpp_trace_close(struct mpp_trace *trace);   /* no thread has a row any more. NULL: nothing */
 void mpp_trace_abandon(struct mpp_trace *trace); /* in a child of fork: its memory only */
@@ -87,7 +87,7 @@ void mpp_trace_row_put(struct mpp_trace_row *row);
 void mpp_trace_guest_row(struct mpp_trace_row *row, struct mpp_frame *frame);
 void mpp_trace_guest_done(struct mpp_trace_row *row);
 
-/* What follows is behind the inline functions below. */
+/* Behind the inline functions below. */
 void mpp_trace_span_begin(struct mpp_trace_row *row, struct mpp_trace_span *span);
 void mpp_trace_span_end(struct mpp_trace_row *row, const struct mpp_trace_span *span, enum mpp_trace_kind kind,
                         const struct mpp_func *func, size_t first, size_t items);
@@ -111,8 +111,8 @@ static inline void mpp_trace_end(struct mpp_trace_row *row, const struct mpp_tra
 		mpp_trace_span_end(row, span, kind, func, first, items);
 }
 
-/* A thread that is about to work in this frame without a row of its own in it: that of the frame below it, or else the one
- * given, which is uninitialised. */
+/* For a thread that is about to work in this frame, and has no row in it: it gets that of the frame around it, or else
+ * the one that is given, which need not be initialised. */
 static inline void mpp_trace_guest_come(struct mpp_trace_row *row, struct mpp_frame *frame)
 {
 	if (mpp_unlikely(mpp_peek(&mpp_trace_live) > 0) && !frame->row)
@@ -132,7 +132,7 @@ static inline void mpp_trace_sleep(struct mpp_trace_row *row, struct mpp_trace_s
 		mpp_trace_idle_begin(row, span, queued);
 }
 
-/* Around a wait of any thread, in a pool or outside, for something of `pool`, which may be gone when the wait is over. */
+/* Around a wait of any thread, in a pool or outside, for something of `pool`, which may be gone when it is over. */
 static inline void mpp_trace_wait(struct mpp_trace_wait *wait, mppool *pool)
 {
 	wait->pool = NULL;

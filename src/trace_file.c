@@ -1,7 +1,7 @@
 /* layer 1: trace files, and what a trace asks the system for.
  *
- * The format is an array of events: "[", events parted by commas, "]". Each write ends with a whole event, so of a program
- * that was killed only the "]" is missing, which viewers forgive. */
+ * The format is an array of events: "[", events parted by commas, "]". Each write ends with a whole event, so of a
+ * program that was killed only the "]" is missing, which viewers forgive. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -56,7 +56,8 @@ static void complain(const char *path, int error, const char *reason)
 	if (complained)
 		return;
 	complained = true;
-	n = snprintf(text, sizeof text, "mppool: no trace: %.300s: %s\n", path, reason ? reason : mppool_strerror(error));
+	n = snprintf(text, sizeof text, "mppool: no trace: %.300s: %s\n", path,
+	             reason ? reason : mppool_strerror(error));
 	if (n > 0)
 		mpp_output_now(STDERR_FILENO, text, mpp_min((size_t)n, sizeof text - 1));
 }
@@ -281,7 +282,7 @@ void mpp_trace_files_inherited(void)
 	complained = false;
 }
 
-/* ------------------------------------------------------------------------------------------------ about the process */
+/* ----------------------------------------------------------------------------------------------- about the process */
 
 const char *mpp_trace_file_from_environment(void)
 {

@@ -1,5 +1,6 @@
-/* layer 1: trace files, of which each is shared by all pools of the process that name it. All calls but the last four are
- * made under the lock of trace.c. */
+/* layer 1: trace files. Pools of a process that name the same one share it.
+ *
+ * All calls but the last four are made under the lock of trace.c. */
 #ifndef MPP_TRACE_FILE_H
 #define MPP_TRACE_FILE_H
 
@@ -8,7 +9,7 @@
 struct mpp_trace_file;
 
 /* With a reference. NULL: it cannot be written, which is said on standard error, once in a process. A file that this
- * process has completed before is gone on with; one that another process writes is left alone, and another name taken. */
+ * process has completed before is gone on with; one that another process writes is left alone for another name. */
 struct mpp_trace_file *mpp_trace_file_open(const char *path);
 void mpp_trace_file_close(struct mpp_trace_file *file);          /* the last reference completes it */
 void mpp_trace_file_write(struct mpp_trace_file *file, const char *bytes, size_t count);

@@ -23,5 +23,5 @@ listed()
 
 listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] man/html.* man/*.css examples/README examples/*.[ch] \
 	examples/*/*.[ch] examples/*/*.py \
-	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/* tests/sched/*.[ch] tests/sched/README
+	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/* tests/sched/*.[ch] tests/sched/README tools/*.[ch]
 exit $status

@@ -12,7 +12,8 @@ names=$($AWK '$1 == "global:" { on = 1; next } $1 == "local:" { on = 0 } on { su
 	"$srcdir/src/mppool.map")
 
 # Stubs say ".so man3/page.3": they are read from where an installed manual would be.
-mkdir "$tmp/man3" "$tmp/man7"
+mkdir "$tmp/man1" "$tmp/man3" "$tmp/man7"
+cp "$srcdir"/man/*.1 "$tmp/man1"
 cp "$srcdir"/man/*.3 "$tmp/man3"
 cp "$srcdir"/man/*.7 "$tmp/man7"
 cd "$tmp" || exit 99
@@ -24,7 +25,7 @@ page_of()
 	echo "${target:-$1}"
 }
 
-for file in man3/*.3 man7/*.7; do
+for file in man1/*.1 man3/*.3 man7/*.7; do
 	page=$(page_of "$file")
 	if ! test -f "$page"; then
 		echo "$file is a stub for $page, which is not there"
@@ -42,7 +43,7 @@ for name in $names; do
 		status=1
 	fi
 done
-for page in $(sed -n 's/^\.Xr \(mppool[a-z_]*\) \([0-9]\).*/man\2\/\1.\2/p' man?/* | sort -u); do
+for page in $(sed -n 's/^\.Xr \(mppool[a-z_-]*\) \([0-9]\).*/man\2\/\1.\2/p' man?/* | sort -u); do
 	if ! test -f "$page"; then
 		echo "${page#*/} is referred to, and is not there"
 		status=1

@@ -88,7 +88,8 @@ script_tests = \
 	tests/event_loops.sh \
 	tests/examples.sh \
 	tests/from_python.sh \
-	tests/programs.sh
+	tests/programs.sh \
+	tests/timeline.sh
 
 EXTRA_DIST += \
 	$(script_tests) \

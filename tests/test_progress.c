@@ -16,7 +16,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------------------------------------ a bar in a thread */
+/* ----------------------------------------------------------------------------------------------- a bar in a thread */
 
 /* mppool_result_progress_bar() beside the test, which reads what it writes. */
 struct bar {
@@ -92,7 +92,7 @@ static size_t count_of(const char *text, char c)
 	return n;
 }
 
-/* ------------------------------------------------------------------------------------------------------ a slow call */
+/* ----------------------------------------------------------------------------------------------------- a slow call */
 
 enum { ITEMS = 20 };
 
@@ -146,7 +146,7 @@ static void make_terminal(unsigned short columns, int *ret_program, int *ret_rea
 	ck_assert_int_eq(ioctl(*ret_program, TIOCSWINSZ, &size), 0);
 }
 
-/* -------------------------------------------------------------------------------------------------------- in a pipe */
+/* ------------------------------------------------------------------------------------------------------- in a pipe */
 
 /* Two items more, until that is told. The first ones may have ended before the bar began, and tell nothing. */
 static void admit_until_a_line(struct slow *slow, int fd)
@@ -266,7 +266,7 @@ START_TEST(test_empty_input_is_all_done)
 }
 END_TEST
 
-/* ---------------------------------------------------------------------------------------------------- on a terminal */
+/* --------------------------------------------------------------------------------------------------- on a terminal */
 
 /* Every line that was drawn fits into so many columns, the last one free. */
 static void assert_narrow(const char *text, size_t columns)
@@ -389,7 +389,7 @@ START_TEST(test_terminal_timeout_erases_the_bar)
 }
 END_TEST
 
-/* --------------------------------------------------------------------------------------- where it cannot be written */
+/* -------------------------------------------------------------------------------------- where it cannot be written */
 
 /* Waits for the rest of a call while nothing can be written there. */
 static void wait_without_output(int fd)
@@ -489,7 +489,7 @@ START_TEST(test_no_file_is_a_plain_wait)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------------ returns as a wait's are */
+/* ----------------------------------------------------------------------------------------- returns as a wait's are */
 
 START_TEST(test_bad_arguments)
 {

@@ -1,4 +1,4 @@
-/* test_trace.c - trace files: valid JSON, with rows, spans that nest, and nothing lost; and what can go wrong with a file
+/* test_trace.c - trace files: valid JSON, with rows, spans that nest, and nothing lost; and what can go wrong with them
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------------------------------------------------- JSON */
+/* ------------------------------------------------------------------------------------------------------------ JSON */
 
 /* What is of interest of one event. */
 struct event {
@@ -72,7 +72,8 @@ static bool read_string(struct json *j, char *to, size_t size)
 			unsigned code = 0;
 
 			c = (unsigned char)*j->p++;
-			if (c == 'u' && sscanf(j->p, "%4x", &code) == 1 && strspn(j->p, "0123456789abcdefABCDEF") >= 4) {
+			if (c == 'u' && strspn(j->p, "0123456789abcdefABCDEF") >= 4 &&
+			    sscanf(j->p, "%4x", &code) == 1) {
 				j->p += 4;
 				c = code < 0x80 ? (unsigned char)code : '?';
 			} else if (!strchr("\"\\/bfnrt", c)) {
@@ -197,7 +198,7 @@ static bool read_events(struct json *j)
 	return expect(j, ']') && (skip_space(j), j->p == j->end || complain(j, "more after the end"));
 }
 
-/* ------------------------------------------------------------------------------------------------------------ files */
+/* ----------------------------------------------------------------------------------------------------------- files */
 
 static char folder[64];
 static char path[128];                   /* of the trace */
@@ -246,7 +247,8 @@ static struct json load(const char *name)
 	ck_assert_msg(text != NULL, "there is no %s", name);
 	j.p = text;
 	j.end = text + size;
-	ck_assert_msg(read_events(&j), "%s is no JSON: %s, at byte %zu: %.80s", name, j.error, (size_t)(j.p - text), j.p);
+	ck_assert_msg(read_events(&j), "%s is no JSON: %s, at byte %zu: %.80s", name, j.error, (size_t)(j.p - text),
+	              j.p);
 	free(text);
 	return j;
 }
@@ -571,7 +573,8 @@ START_TEST(test_waits_are_there)
 	char name[16], row[64];
 
 	gate_init(&gate);
-	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 1, .name = "wait", .queue_limit = 1, .trace = path), &b.pool));
+	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 1, .name = "wait", .queue_limit = 1, .trace = path),
+	                        &b.pool));
 	threads_settle("wait-w", 1);
 	ck_assert(thread_sleeps("wait-w0"));             /* a worker that idles */
 	pause_briefly();
@@ -617,8 +620,8 @@ START_TEST(test_replaced_workers_keep_their_rows)
 	mppool *pool;
 
 	func.name = "square";
-	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 2, .name = "retire", .max_tasks_per_worker = 1, .trace = path),
-	                        &pool));
+	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 2, .name = "retire", .max_tasks_per_worker = 1,
+	                                       .trace = path), &pool));
 	assert_ok(mppool_map(pool, &func, MPPOOL_ARRAY(numbers, ITEMS), squares, 5));
 	pool_finish(pool);
 	pool = traced_pool(2, "lost");
@@ -689,7 +692,7 @@ START_TEST(test_polled_callbacks_have_rows)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------------------------------ files */
+/* ----------------------------------------------------------------------------------------------------------- files */
 
 START_TEST(test_pools_share_a_file)
 {
@@ -837,7 +840,7 @@ static void fill_trace(mppool *pool, int spans)
 		const double time = 0.00001;
 		struct mppool_func func = make_func(spin_call, 1, sizeof(int), (void *)(uintptr_t)&time);
 
-		snprintf(name, sizeof name, "a name that is as long as it is in order to fill the file soon, number %d", i);
+		snprintf(name, sizeof name, "a name that is as long as this so as to fill the file soon, number %d", i);
 		func.name = name;
 		assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&i), NULL));
 	}
@@ -867,7 +870,7 @@ START_TEST(test_full_disk_leaves_a_valid_file)
 }
 END_TEST
 
-/* ------------------------------------------------------------------------------------------------------------ sizes */
+/* ----------------------------------------------------------------------------------------------------------- sizes */
 
 static int tiny_call(const void *const args[], void *result, void *context)
 {
@@ -929,7 +932,7 @@ START_TEST(test_longer_spans_keep_their_names)
 }
 END_TEST
 
-/* -------------------------------------------------------------------------------------------------------- processes */
+/* ------------------------------------------------------------------------------------------------------- processes */
 
 /* Must be 0 or killed by that signal. */
 static void assert_child(pid_t child, int signal)

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: MIT
+
+# Installed with the library, and not linked with it.
+bin_PROGRAMS += tools/mppool-timeline
+
+tools_mppool_timeline_SOURCES = \
+	tools/layout.c \
+	tools/mppool-timeline.c \
+	tools/reader.c \
+	tools/svg.c \
+	tools/timeline.h
+tools_mppool_timeline_LDADD = $(LIBM)
