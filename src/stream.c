@@ -259,16 +259,25 @@ static bool room_enough(const struct mpp_stream *s)
 	return free >= buffer / 4 || (free > 0 && nothing_under_way(s, buffer - free));
 }
 
+/* Columns that were never come to. A halt may have come since: its code is constant only for those who see it under
+ * the lock. */
+static void drop_undrawn(struct mpp_stream *s, size_t from)
+{
+	struct mpp_multi *m = &s->multi;
+	int code;
+
+	mpp_lock(&m->lock);
+	code = mpp_job_halted(&m->job) ? m->halt_code : ECANCELED;
+	mpp_unlock(&m->lock);
+	mpp_pool_count_unrun(m->job.pool, code, m->items.length - from);
+	mpp_multi_drop_undrawn(m, from);
+}
+
 /* The drawing is over: with the end of the input, a failure, or a halt. Items may still be at work. */
 static void drawing_done(struct mpp_stream *s)
 {
-	struct mpp_multi *m = &s->multi;
-
-	if (!m->items.next) {
-		mpp_pool_count_unrun(m->job.pool, mpp_job_halted(&m->job) ? m->halt_code : ECANCELED,
-		                     m->items.length - mpp_peek(&m->limit));
-		mpp_multi_drop_undrawn(m, mpp_peek(&m->limit));
-	}
+	if (!s->multi.items.next && mpp_peek(&s->multi.limit) < s->multi.items.length)
+		drop_undrawn(s, mpp_peek(&s->multi.limit));
 	mpp_pool_list(&s->multi);        /* a last, short chunk may have become claimable */
 	mpp_stream_signal_all(s);
 	mpp_multi_ended(&s->multi, 1);
