@@ -583,11 +583,14 @@ static size_t cut_chunks_locked(struct mpp_multi *m)
 	return hit;
 }
 
-/* Leaves the queue's count of calls that have not started. */
-static void started(struct mpp_multi *m)
+/* Leaves the queue's count of calls that have not started. Under the lock, without which the job does not complete: who
+ * sees that it has not started knows that its pool is there. */
+static void started_locked(struct mpp_multi *m)
 {
-	if (m->job.flags & MPP_LIMITED && !mpp_peek(&m->started) && !mpp_swap(&m->started, true))
-		mpp_pool_started(m->job.pool);
+	if (!(m->job.flags & MPP_LIMITED) || m->started)
+		return;
+	m->started = true;
+	mpp_pool_started(m->job.pool);
 }
 
 size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
@@ -605,8 +608,8 @@ size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 	hit = cut_chunks_locked(m);
 	if (m->job.kind == MPP_STREAM && mpp_stream_undrawn_locked(mpp_stream_of(m)))
 		hit++;
+	started_locked(m);
 	mpp_unlock(&m->lock);
-	started(m);
 	if (m->job.kind == MPP_STREAM)
 		mpp_stream_halted(mpp_stream_of(m));
 	do {
@@ -627,6 +630,7 @@ struct visit {
 	struct mpp_multi *m;
 	struct mpp_visitor *visitor;
 	struct mpp_tally *tally;         /* the frame's */
+	bool counted;                    /* there */
 	struct mpp_cell *cell;           /* own, or the guest cell below */
 	struct mpp_cell guest;           /* for one visitor too many: one unit at a time, nothing to steal */
 	struct run run;                  /* the chunk at hand */
@@ -792,6 +796,19 @@ static void note_chunk(const struct visit *v, struct mpp_trace_row *row, size_t 
 	mpp_trace_end(row, &v->span, MPP_TRACE_TASK, v->m->job.func, v->run.first, items);
 }
 
+/* Among what runs, from the first chunk on, and only while items were claimed and not reported: without them the job may
+ * have completed, and for a visitor from outside the pool be gone. */
+static void set_counted(struct visit *v, bool counted)
+{
+	if (v->counted == counted)
+		return;
+	v->counted = counted;
+	if (counted)
+		mpp_tally_begin(v->tally);
+	else
+		mpp_tally_end(v->tally);
+}
+
 static void run_chunk(struct visit *v)
 {
 	struct mpp_multi *m = v->m;
@@ -814,8 +831,10 @@ static void run_chunk(struct visit *v)
 		i = run_one_by_one(v);
 	v->running = false;
 	note_chunk(v, row, i);
-	if (i < v->run.count)
+	if (i < v->run.count) {
+		set_counted(v, false);
 		end_unrun(m, v->run.block, v->run.first + i, v->run.count - i);
+	}
 }
 
 /* --------------------------------------------------------------------------------------------------- coming, going */
@@ -830,14 +849,13 @@ static void enter(struct visit *v)
 		v->m->free_cells = v->cell->next_free;
 		v->m->used_cells = mpp_max(v->m->used_cells, (size_t)(v->cell - v->m->cells) + 1);
 	}
+	started_locked(v->m);
 	mpp_unlock(&v->m->lock);
 	if (!v->cell) {
 		memset(&v->guest, 0, sizeof v->guest);
 		v->cell = &v->guest;
 	}
 	v->before = mpp_peek(&v->cell->done);
-	started(v->m);
-	mpp_tally_begin(v->tally);
 	frame->role = MPP_TASK;
 	frame->job = &v->m->job;
 	frame->stop = &v->m->job.state;
@@ -856,7 +874,7 @@ static void leave(struct visit *v)
 	struct mpp_frame *frame = v->visitor->frame;
 	size_t ended = mpp_peek(&v->cell->done) - v->before;
 
-	mpp_tally_end(v->tally);
+	set_counted(v, false);
 	mpp_lock(&v->m->lock);
 	leave_locked(v);
 	mpp_unlock(&v->m->lock);
@@ -977,6 +995,7 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor)
 	v.m = m;
 	v.visitor = visitor;
 	v.tally = visitor->frame->tally;
+	v.counted = false;
 	v.viewed = SIZE_MAX;
 	v.running = false;
 	v.plain = m->job.kind == MPP_ARRAY && !m->more.codes && m->more.task_timeout == 0 && !m->good &&

@@ -74,7 +74,7 @@ struct mpp_multi {
 	_Atomic size_t undone;                           /* items that never ran: progress */
 	_Atomic size_t refs;                             /* M4 */
 
-	_Atomic bool started;                            /* MPP_LIMITED: no longer counted among the waiting calls */
+	bool started;                                    /* the lock: MPP_LIMITED: no longer counted among the waiting calls */
 	_Atomic bool listed;                             /* the pool's lock writes: in its list of open jobs */
 	struct mpp_multi *next_open;                     /* the pool's lock */
 	struct mpp_multi *prev_live, *next_live;         /* the pool's lock: all that have not completed */

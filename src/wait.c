@@ -20,9 +20,12 @@ int mpp_wait_outcome(const struct mpp_job *job)
 
 /* --------------------------------------------------------------------------------------------------------- helping */
 
-/* A thread outside the pool, which may already be helping it: all its frames of the pool are then such tasks. */
+/* A thread outside the pool, which may already be helping it: all its frames of the pool are then such tasks. The pool
+ * is compared, not followed: the job that the caller waits for may have ended meanwhile, and its pool be gone. */
 static bool is_outside(const mppool *pool)
 {
+	if (mpp_frame_of_worker(pool))
+		return false;
 	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
 		if (f->pool == pool && f->role != MPP_TASK && f->role != MPP_HOOK)
 			return false;
@@ -53,7 +56,7 @@ bool mpp_wait_may_help(const mppool *pool)
 
 bool mpp_wait_helps_from_outside(const mppool *pool)
 {
-	return pool->options.flags & MPPOOL_CALLER_HELPS && !mpp_frame_of_worker(pool) && is_outside(pool);
+	return pool->options.flags & MPPOOL_CALLER_HELPS && is_outside(pool);
 }
 
 /* Sets up for work that this thread does while it waits. False: it may not. */
@@ -68,8 +71,7 @@ static bool helper_init(struct helper *h, const struct mpp_job *job, struct mpp_
 		mpp_worker_frame(mine->worker, frame);
 		return true;
 	}
-	if (!(help_from_outside && job->flags & MPP_HELPED && mpp_wait_helps_from_outside(pool)) &&
-	    !is_uninitialized_generator(pool))
+	if (!(help_from_outside && job->flags & MPP_HELPED && is_outside(pool)) && !is_uninitialized_generator(pool))
 		return false;
 	mpp_frame_init(frame, pool, &pool->state);
 	frame->role = MPP_TASK;
@@ -171,13 +173,13 @@ void mpp_wait_visit(struct mpp_multi *m, size_t chunks, int64_t deadline)
 	visit(&h, chunks, deadline);
 }
 
+/* False: this thread may not, or the job has completed since it was looked at, and a reference would be one too many. */
 static bool help_multi(struct mpp_multi *m, int64_t deadline, bool help_from_outside)
 {
 	struct helper h;
 
-	if (!helper_init(&h, &m->job, m, help_from_outside))
+	if (!helper_init(&h, &m->job, m, help_from_outside) || !mpp_multi_try_ref(m))
 		return false;
-	mpp_multi_ref(m);
 	visit(&h, SIZE_MAX, deadline);
 	return true;
 }

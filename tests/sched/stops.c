@@ -316,6 +316,57 @@ static void queue_limit_and_timeout(void)
 	calls_check(&calls);
 }
 
+/* ---------------------------------------------------------------------------------------------- callers that help */
+
+static void get_it(void *unused)
+{
+	(void)unused;
+	take_or(&calls, result, 3, MPPOOL_ETERMINATED, MPPOOL_ETERMINATED);
+}
+
+static int codes[2];
+
+static void get_map(void *unused)
+{
+	int code = mppool_result_get(result, NULL, MPPOOL_FOREVER);
+
+	(void)unused;
+	SCHED_CHECK(code == 0 || code == MPPOOL_ETERMINATED);
+	calls.taken = (unsigned)(codes[0] == 0) + (unsigned)(codes[1] == 0);
+	mppool_result_free(result);
+}
+
+static void submit_map(void)
+{
+	static const int xs[2] = {3, 4};
+	static long ys[2];
+
+	SCHED_EQUAL(mppool_map_async(pool, &calls.func, MPPOOL_ARRAY(xs, 2), ys, 1, MPPOOL_CALL(.codes = codes), &result),
+	            0);
+	calls.accepted++;
+	calls.items += 2;
+}
+
+/* A result outlives its pool: who begins to wait for it, and might have helped, comes too late for that. */
+static void destroy_against_helping_get(void)
+{
+	struct sched_thread *getter;
+	bool map = sched_variant(2);
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 1, .flags = MPPOOL_CALLER_HELPS, .queue_limit = sched_variant(2));
+	if (map)
+		submit_map();
+	else
+		result = submit(pool, &calls, 3, NULL);
+	getter = sched_spawn("getter", map ? get_map : get_it, NULL);
+	if (sched_variant(2))
+		SCHED_EQUAL(mppool_close(pool), 0);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	sched_join(getter);
+	calls_check(&calls);
+}
+
 const struct sched_scenario sched_stops[] = {
 	{"stop_against_submit", stop_against_submit},
 	{"terminate_against_get", terminate_against_get},
@@ -327,5 +378,6 @@ const struct sched_scenario sched_stops[] = {
 	{"queue_limit_is_kept", queue_limit_is_kept},
 	{"queue_limit_against_stop", queue_limit_against_stop},
 	{"queue_limit_and_timeout", queue_limit_and_timeout},
+	{"destroy_against_helping_get", destroy_against_helping_get},
 	{NULL, NULL},
 };
