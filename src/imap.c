@@ -106,7 +106,7 @@ static int cancel(mppool_iter *iter)
 		return MPPOOL_EFORKED;
 	if (mpp_load(&s->multi.pending) == 0 || mpp_stream_told(s))
 		return EALREADY;
-	return mpp_multi_halt(&s->multi, ECANCELED, true, false) > 0 ? 0 : EBUSY;
+	return mpp_multi_halt(&s->multi, ECANCELED, true, false) ? 0 : EBUSY;
 }
 
 static void free_iter(mppool_iter *iter)

@@ -572,15 +572,22 @@ static bool claim_any_locked(struct mpp_multi *m, struct run *run)
 	return run->count > 0;
 }
 
-/* M5: no further item of a chunk at hand begins. Returns how many chunks that hits. */
-static size_t cut_chunks_locked(struct mpp_multi *m)
+/* Halts that come at once share what is left: each answers for all of it. */
+static bool claim_to_end_locked(struct mpp_multi *m, struct run *run)
 {
-	size_t hit = 0;
+	bool more = claim_any_locked(m, run);
 
+	if (more)
+		m->kept += run->count;
+	return more;
+}
+
+/* M5: no further item of a chunk at hand begins. */
+static void cut_chunks_locked(struct mpp_multi *m)
+{
 	for (size_t i = 0; i < m->used_cells; i++)
 		if (mpp_or(&m->cells[i].open, MPP_CUT) == MPP_OPEN)
-			hit++;
-	return hit;
+			m->kept++;
 }
 
 /* Leaves the queue's count of calls that have not started. Under the lock, without which the job does not complete: who
@@ -593,11 +600,10 @@ static void started_locked(struct mpp_multi *m)
 	mpp_pool_started(m->job.pool);
 }
 
-size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
+bool mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 {
 	struct run run;
-	size_t hit;
-	bool more;
+	bool more, kept;
 
 	mpp_lock(&m->lock);
 	if (!mpp_job_halted(&m->job)) {
@@ -605,23 +611,22 @@ size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 		m->failed_fast = fail_fast;
 	}
 	mpp_or(&m->job.state, MPP_HALT | (stop ? MPP_STOP : 0));
-	hit = cut_chunks_locked(m);
+	cut_chunks_locked(m);
 	if (m->job.kind == MPP_STREAM && mpp_stream_undrawn_locked(mpp_stream_of(m)))
-		hit++;
+		m->kept++;
 	started_locked(m);
 	mpp_unlock(&m->lock);
 	if (m->job.kind == MPP_STREAM)
 		mpp_stream_halted(mpp_stream_of(m));
 	do {
 		mpp_lock(&m->lock);
-		more = claim_any_locked(m, &run);
+		more = claim_to_end_locked(m, &run);
+		kept = m->kept > 0 && !m->failed_fast;
 		mpp_unlock(&m->lock);
-		if (more) {
-			hit += run.count;
+		if (more)
 			end_unrun(m, run.block, run.first, run.count);
-		}
 	} while (more);
-	return hit;
+	return kept;
 }
 
 /* -------------------------------------------------------------------------------------------------------- visiting */

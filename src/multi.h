@@ -64,6 +64,7 @@ struct mpp_multi {
 	_Atomic size_t rests;                            /* the lock writes: cells with a rest */
 	int halt_code;                                   /* the lock until MPP_HALT is set, then constant */
 	bool failed_fast;                                /* the same */
+	size_t kept;                                     /* the lock: items, or chunks of them, that halts kept from running */
 	bool drawn_badly;                                /* the lock: the generator failed; more.failure is its */
 	struct mpp_cell *cells;
 	size_t ncells;
@@ -117,9 +118,9 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor);
 bool mpp_multi_claimable(struct mpp_multi *m);
 
 /* Starts nothing more: what was not claimed ends with the code. Only the first call counts. `stop`: running items see
- * should_stop. Returns 0 if no item will
- * be kept from running by this call. */
-size_t mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast);
+ * should_stop. True if an item never runs because of this halt or another that was no failing fast: the job's
+ * outcome says so then. */
+bool mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast);
 
 void mpp_multi_complete_empty(struct mpp_multi *m);              /* an array of no items */
 void mpp_multi_drop_undrawn(struct mpp_multi *m, size_t from);   /* columns that a stream never came to */

@@ -112,7 +112,7 @@ MPP_PUBLIC int mppool_result_cancel(mppool_result *result)
 		return EALREADY;
 	if (job->kind == MPP_SINGLE)
 		return cancel_single(job);
-	return mpp_multi_halt(mpp_multi_of(job), ECANCELED, true, false) > 0 ? 0 : EBUSY;
+	return mpp_multi_halt(mpp_multi_of(job), ECANCELED, true, false) ? 0 : EBUSY;
 }
 
 static size_t total_of(const struct mpp_job *job)

@@ -283,19 +283,20 @@ static void drawing_done(struct mpp_stream *s)
 	mpp_multi_ended(&s->multi, 1);
 }
 
+/* After a halt: what the drawer publishes although it is counted here, it sees to itself (publish_drawn). */
+bool mpp_stream_undrawn_locked(const struct mpp_stream *s)
+{
+	return mpp_peek(&s->drawing) != MPP_DRAW_DONE && mpp_load_seq(&s->multi.limit) < s->multi.items.length;
+}
+
 /* A halt keeps items from being drawn: to the outcome that is as if they had been queued and never run. */
 static void set_done_locked(struct mpp_stream *s)
 {
 	struct mpp_multi *m = &s->multi;
 
-	if (mpp_job_halted(&m->job) && !m->failed_fast)
+	if (mpp_job_halted(&m->job) && !m->failed_fast && mpp_stream_undrawn_locked(s))
 		mpp_or(&m->unrun, 1u << mpp_outcome_of_unrun(m->halt_code));
 	mpp_store_seq(&s->drawing, MPP_DRAW_DONE);
-}
-
-bool mpp_stream_undrawn_locked(const struct mpp_stream *s)
-{
-	return mpp_peek(&s->drawing) != MPP_DRAW_DONE;
 }
 
 void mpp_stream_halted(struct mpp_stream *s)

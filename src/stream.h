@@ -113,7 +113,7 @@ struct mpp_block *mpp_stream_claim_locked(struct mpp_stream *s, size_t units_wan
                                           size_t *ret_units);
 bool mpp_stream_claimable_locked(const struct mpp_stream *s);
 void mpp_stream_drop_results(struct mpp_stream *s);
-bool mpp_stream_undrawn_locked(const struct mpp_stream *s);      /* the drawing is not over */
+bool mpp_stream_undrawn_locked(const struct mpp_stream *s);      /* something may be drawn yet */
 void mpp_stream_halted(struct mpp_stream *s);    /* ends the drawing, unless a drawer is about to see the halt itself */
 void mpp_stream_signal_all(struct mpp_stream *s);
 void mpp_stream_fini(struct mpp_stream *s);

@@ -73,26 +73,48 @@ static void cancel_map(void)
 
 static mppool_result *to_cancel;
 
-static void cancel_it(void *unused)
+static void cancel_it(void *ret_code)
 {
-	(void)unused;
-	mppool_result_cancel(to_cancel);
+	*(int *)ret_code = mppool_result_cancel(to_cancel);
 }
 
 /* Whoever is at work at a map from outside may use the pool until the map has ended: join waits for that. */
 static void cancel_map_against_join(void)
 {
+	static int code;
 	struct sched_thread *canceller;
 
 	begin(MPPOOL_OPTIONS(.workers = 1));
 	to_cancel = start_map(1, NULL, NULL);
-	canceller = sched_spawn("canceller", cancel_it, NULL);
+	canceller = sched_spawn("canceller", cancel_it, &code);
 	SCHED_EQUAL(mppool_close(pool), 0);
 	SCHED_EQUAL(mppool_join(pool, MPPOOL_FOREVER), 0);
 	SCHED_EQUAL(mppool_result_ready(to_cancel), 1);
 	SCHED_EQUAL(mppool_destroy(pool), 0);
 	sched_join(canceller);
 	mppool_result_free(to_cancel);
+	calls_check(&calls);
+}
+
+/* Two who cancel at once share what has not started, and both have cancelled it; but a chunk that the first one counted
+ * among what runs may have an item left for the second. */
+static void cancel_map_twice(void)
+{
+	static int first;
+	bool chunks = sched_variant(2);
+	struct sched_thread *other;
+	int second, outcome;
+
+	begin(MPPOOL_OPTIONS(.workers = 1));
+	to_cancel = start_map(1 + chunks, NULL, NULL);
+	other = sched_spawn("canceller", cancel_it, &first);
+	cancel_it(&second);
+	sched_join(other);
+	outcome = mppool_result_get(to_cancel, NULL, MPPOOL_FOREVER);
+	SCHED_EQUAL(first == 0 || second == 0, outcome == ECANCELED);
+	SCHED_CHECK(chunks || outcome != ECANCELED || (first != EBUSY && second != EBUSY));
+	mppool_result_free(to_cancel);
+	end_pool(pool);
 	calls_check(&calls);
 }
 
@@ -229,6 +251,7 @@ const struct sched_scenario sched_maps[] = {
 	{"map_all", map_all},
 	{"cancel_map", cancel_map},
 	{"cancel_map_against_join", cancel_map_against_join},
+	{"cancel_map_twice", cancel_map_twice},
 	{"terminate_map", terminate_map},
 	{"free_map_early", free_map_early},
 	{"map_with_failure", map_with_failure},

@@ -161,6 +161,7 @@ static void cancel_against_next(void)
 	consume(&mine);
 	sched_join(other);
 	SCHED_CHECK(cancelled == 0 || cancelled == EBUSY || cancelled == EALREADY);
+	SCHED_CHECK(generator || cancelled != 0 || calls.runs < N);
 	SCHED_EQUAL((code == ECANCELED) + (mine == ECANCELED), cancelled == 0 ? 1 : 0);
 	SCHED_EQUAL((code == MPPOOL_ESTOP) + (mine == MPPOOL_ESTOP), cancelled == 0 ? 1 : 2);
 	SCHED_EQUAL(next(0), MPPOOL_ESTOP);
