@@ -78,6 +78,7 @@ check_PROGRAMS += tests/listener
 tests_listener_LDADD =
 
 script_tests = \
+	tests/check-fuzz.sh \
 	tests/check-header.sh \
 	tests/check-html.sh \
 	tests/check-layers.sh \
