@@ -828,6 +828,7 @@ static void run_chunk(struct visit *v)
 	}
 	v->skip = v->run.first - v->run.origin;
 	mpp_assert_unlocked();
+	set_counted(v, true);
 	mpp_trace_begin(row, &v->span);
 	v->running = true;
 	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
