@@ -89,7 +89,7 @@ struct block {
 };
 
 struct slab {                    /* all fields under the lock of its class */
-	struct slab *next, *prev;        /* in the class's list while it has free blocks */
+	struct slab *next, *prev;        /* in one of the class's two lists */
 	struct block *free;              /* blocks that came back */
 	size_t nfree;                    /* those, and the ones never cut yet */
 	size_t ncut;
@@ -104,7 +104,8 @@ struct magazine {
 static struct store {
 	struct mpp_lock lock;
 	struct slab *slabs;              /* slabs with free blocks */
-	size_t nempty;                   /* of these, with no block in use */
+	struct slab *spent;              /* the others, kept in sight of who looks for leaks */
+	size_t nempty;                   /* slabs with no block in use */
 	struct magazine *full, *empty;   /* the depot */
 	size_t nfull;
 } stores[CLASSES] = {
@@ -132,21 +133,21 @@ static size_t blocks_in_slab(size_t class)
 	return (SLAB_BYTES - mpp_round_up(sizeof(struct slab), MPP_LINE)) / ((class + 1) * MPP_LINE);
 }
 
-static void slab_link(struct store *c, struct slab *s)
+static void slab_link(struct slab **list, struct slab *s)
 {
 	s->prev = NULL;
-	s->next = c->slabs;
+	s->next = *list;
 	if (s->next)
 		s->next->prev = s;
-	c->slabs = s;
+	*list = s;
 }
 
-static void slab_unlink(struct store *c, struct slab *s)
+static void slab_unlink(struct slab **list, struct slab *s)
 {
 	if (s->prev)
 		s->prev->next = s->next;
 	else
-		c->slabs = s->next;
+		*list = s->next;
 	if (s->next)
 		s->next->prev = s->prev;
 }
@@ -181,15 +182,17 @@ static struct slab *slab_give_locked(struct store *c, size_t class, struct block
 
 	b->next = s->free;
 	s->free = b;
-	if (s->nfree++ == 0)
-		slab_link(c, s);
+	if (s->nfree++ == 0) {
+		slab_unlink(&c->spent, s);
+		slab_link(&c->slabs, s);
+	}
 	if (s->nfree < blocks_in_slab(class))
 		return NULL;
 	if (c->nempty < SPARE_SLABS) {
 		c->nempty++;
 		return NULL;
 	}
-	slab_unlink(c, s);
+	slab_unlink(&c->slabs, s);
 	return s;
 }
 
@@ -210,8 +213,10 @@ static void load_locked(struct store *c, size_t class, struct magazine *m)
 			c->nempty--;
 		while (m->count < ROUNDS && s->nfree > 0)
 			m->round[m->count++] = slab_take_locked(s, class);
-		if (s->nfree == 0)
-			slab_unlink(c, s);
+		if (s->nfree == 0) {
+			slab_unlink(&c->slabs, s);
+			slab_link(&c->spent, s);
+		}
 	}
 }
 
@@ -305,7 +310,7 @@ static bool reload(size_t class, struct cache *mine)
 		if (!fresh)
 			return false;
 		mpp_lock(&c->lock);
-		slab_link(c, fresh);
+		slab_link(&c->slabs, fresh);
 		c->nempty++;
 		reload_locked(c, class, mine);
 		mpp_unlock(&c->lock);
