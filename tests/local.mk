@@ -97,6 +97,8 @@ EXTRA_DIST += \
 	tests/check-abi.sh \
 	tests/check-builds.sh \
 	tests/check-debian.sh \
+	tests/UNREACHED \
+	tests/coverage.sh \
 	tests/machines.sh \
 	tests/declarations.awk \
 	tests/examples-common.sh \
@@ -198,7 +200,7 @@ endif
 # ----------------------------------------------------------------------------------------------------- further checks
 
 # Too long, or in need of too much, for make check.
-.PHONY: check-abi check-builds check-debian check-machines update-abi
+.PHONY: check-abi check-builds check-debian check-machines coverage update-abi
 check-builds:
 	@CC='$(CC)' MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' srcdir='$(srcdir)' \
 	script_tests='$(script_tests)' $(SHELL) $(srcdir)/tests/check-builds.sh
@@ -207,6 +209,8 @@ check-abi update-abi: libmppool.la
 	$(SHELL) $(srcdir)/tests/check-abi.sh $(@:-abi=)
 check-debian:
 	@MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' $(SHELL) $(srcdir)/tests/check-debian.sh
+coverage:
+	@CC='$(CC)' MAKE='$(MAKE)' srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/coverage.sh
 check-machines:
 	bash $(srcdir)/tests/machines.sh
 EXTRA_DIST += abi/constants abi/suppressions abi/x86_64.abi

@@ -110,6 +110,7 @@ build()
 		make -s -j "$jobs" libmppool.la &&
 		programs="\$(test_programs)" &&
 		MPPOOL_TEST_TIMEOUT_FACTOR=$factor make -s -j "$jobs" check TESTS="$programs" check_PROGRAMS="$programs" \
+			check_LTLIBRARIES=libtest-support.la bin_PROGRAMS= \
 			noinst_PROGRAMS= LOG_COMPILER="$runner") \
 		>"$here/$name.log" 2>&1 || status=$?
 	report "$name" "$status" "$runner"
