@@ -252,6 +252,7 @@ static void single_returned(struct single_run *run, int code)
 	struct mpp_job *job = run->job;
 	struct mpp_frame *frame = run->frame;
 
+	MPP_PROBE_END(job->pool, job, &job->func->f, 0, 1);
 	mpp_trace_end(frame->row, &run->span, MPP_TRACE_TASK, job->func, 0, 1);
 	frame->role = MPP_IDLE;
 	frame->job = NULL;
@@ -297,6 +298,7 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 	mpp_assert_unlocked();
 	run.job = job;
 	run.frame = frame;
+	MPP_PROBE_START(job->pool, job, &job->func->f, 0, 1);
 	mpp_trace_begin(frame->row, &run.span);
 	pthread_cleanup_push(single_lost, &run);
 	code = call_single(job, args);

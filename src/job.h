@@ -27,6 +27,7 @@
 #include "frame.h"
 #include "func.h"
 #include "items.h"
+#include "probe.h"
 #include "trace.h"
 #include "watch.h"
 

@@ -31,6 +31,7 @@ library_sources = \
 	src/output.c src/output.h \
 	src/poll.c \
 	src/pool.c src/pool.h \
+	src/probe.h \
 	src/progress.c \
 	src/queue.c src/queue.h \
 	src/result.c \

@@ -477,8 +477,10 @@ static bool refill_by_stealing_locked(struct mpp_multi *m, struct mpp_cell *cell
 	if (!richest)
 		return false;
 	units = span_steal_locked(richest, share, &from);
-	if (units > 0)
+	if (units > 0) {
+		MPP_PROBE_STEAL(m->job.pool, &m->job, -1, units * m->unit);
 		refilled_locked(cell, richest->base, from, units, richest->block);
+	}
 	return units > 0 || refill_by_stealing_locked(m, cell, share);
 }
 
@@ -798,6 +800,7 @@ static size_t run_by_chunk(struct visit *v)
 
 static void note_chunk(const struct visit *v, struct mpp_trace_row *row, size_t items)
 {
+	MPP_PROBE_END(v->m->job.pool, &v->m->job, &v->m->job.func->f, v->run.first, items);
 	mpp_trace_end(row, &v->span, MPP_TRACE_TASK, v->m->job.func, v->run.first, items);
 }
 
@@ -829,6 +832,7 @@ static void run_chunk(struct visit *v)
 	v->skip = v->run.first - v->run.origin;
 	mpp_assert_unlocked();
 	set_counted(v, true);
+	MPP_PROBE_START(m->job.pool, &m->job, f, v->run.first, v->run.count);
 	mpp_trace_begin(row, &v->span);
 	v->running = true;
 	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))

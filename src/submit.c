@@ -99,8 +99,12 @@ static void enqueue_locked(struct submission *sub, struct mpp_job *job, struct m
 		mpp_multi_ref(mpp_multi_of(job));        /* the queue's */
 	if (job->kind == MPP_STREAM)
 		mpp_poke(&mpp_multi_of(job)->listed, true);      /* as if: its turn comes with the queue's */
-	if (job->kind != MPP_SINGLE)
+	if (job->kind != MPP_SINGLE) {
+		MPP_PROBE_SUBMIT(sub->pool, job, &job->func->f, mpp_multi_of(job)->items.length);
 		sub->pool->queued_multis[job->priority + 1]++;
+	} else {
+		MPP_PROBE_SUBMIT(sub->pool, job, &job->func->f, 1);
+	}
 	mpp_queue_push(queue, job);
 	mpp_pool_hint_pushed_locked(sub->pool, job->priority + 1);
 	sub->pool->most_queued = mpp_max(sub->pool->most_queued, mpp_peek(&sub->pool->queued));
@@ -136,6 +140,7 @@ static int push_own(struct submission *sub, struct mpp_job *job)
 	if (sub->ret_handle)
 		*sub->ret_handle = sub->handle;
 	mpp_tally_add(&w->tally.submitted, 1);
+	MPP_PROBE_SUBMIT(pool, job, &job->func->f, 1);
 	mpp_worker_advertise(w);
 	mpp_deque_push(&w->deque, job);
 	if (mpp_unlikely(mpp_load_seq(&pool->state) > MPPOOL_CLOSED)) {  /* mpp_pool_stop may have been here already */

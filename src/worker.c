@@ -417,8 +417,10 @@ static struct mpp_job *steal(struct mpp_worker *w)
 
 		if (!job)
 			job = mpp_deque_steal(&pool->workers[i].deque);
-		if (job)
+		if (job) {
+			MPP_PROBE_STEAL(pool, job, (int)i, 1);
 			return job;
+		}
 	}
 	return NULL;
 }
@@ -547,10 +549,15 @@ static bool must_leave(const mppool *pool)
 static struct mpp_job *watch_batch(struct mpp_worker *w, struct mpp_worker *owner)
 {
 	struct mpp_spin moment = {0, 0, false};
+	struct mpp_job *job;
 
 	while (owner != w && !mpp_deque_is_empty(&owner->inbox)) {
-		if (mpp_now() - mpp_peek(&owner->batch_start) > QUICK || !mpp_spin_more(&moment))
-			return mpp_deque_steal(&owner->inbox);
+		if (mpp_now() - mpp_peek(&owner->batch_start) > QUICK || !mpp_spin_more(&moment)) {
+			job = mpp_deque_steal(&owner->inbox);
+			if (job)
+				MPP_PROBE_STEAL(w->pool, job, owner->index, 1);
+			return job;
+		}
 		if (mpp_peek(&w->pool->state) > MPPOOL_CLOSED)
 			return NULL;
 	}

@@ -85,6 +85,7 @@ script_tests = \
 	tests/check-lists.sh \
 	tests/check-man-code.sh \
 	tests/check-man-lint.sh \
+	tests/check-probes.sh \
 	tests/check-symbols.sh \
 	tests/event_loops.sh \
 	tests/examples.sh \
@@ -157,10 +158,11 @@ script_environment = \
 	GLIB_LIBS='$(GLIB_LIBS)'; LIBM='$(LIBM)'; UV_CFLAGS='$(UV_CFLAGS)'; UV_LIBS='$(UV_LIBS)'; \
 	LIBTOOL='$(LIBTOOL)'; MANDOC='$(MANDOC)'; NM='$(NM_PROG)'; PNG_LIBS='$(PNG_LIBS)'; \
 	PACKAGE_VERSION='$(PACKAGE_VERSION)'; PKG_CONFIG='$(PKG_CONFIG)'; PTHREAD_CFLAGS='$(PTHREAD_CFLAGS)'; \
+	PROBES='$(use_probes)'; \
 	PTHREAD_LIBS='$(PTHREAD_LIBS)'; SAN_CFLAGS='$(SAN_CFLAGS)'; VERSION_SCRIPT='$(version_script)'; \
 	ZLIB_LIBS='$(ZLIB_LIBS)'; top_builddir='$(top_builddir)'; top_srcdir='$(top_srcdir)'; srcdir='$(srcdir)'; \
 	export AWK CC CLANG CLANGXX CPPFLAGS CRYPTO_LIBS CXX EXEEXT LIBM LIBTOOL MANDOC NM PACKAGE_VERSION; \
-	export GLIB_CFLAGS GLIB_LIBS PKG_CONFIG PNG_LIBS PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS; \
+	export GLIB_CFLAGS GLIB_LIBS PKG_CONFIG PNG_LIBS PROBES PTHREAD_CFLAGS PTHREAD_LIBS SAN_CFLAGS; \
 	export UV_CFLAGS UV_LIBS VERSION_SCRIPT; \
 	export ZLIB_LIBS top_builddir top_srcdir srcdir;
 AM_TESTS_ENVIRONMENT = $(test_environment) $(script_environment)
