@@ -10,11 +10,13 @@
 
 /* -------------------------------------------------------------------------------------------------------- the list */
 
-/* Wake outside of the lock if it says so. */
+/* Is there a sleeper whom nobody has woken yet? Then he counts as woken: do so, outside of the lock. Who comes back for
+ * another reason may use up what was counted for one who is still on his way; that costs a needless wake-up. */
 static bool someone_sleeps_locked(mppool *pool)
 {
-	if (pool->due_waiters == 0)
+	if (pool->due_waiters == pool->due_woken)
 		return false;
+	pool->due_woken++;
 	mpp_add(&pool->due_word, 1);
 	return true;
 }
@@ -79,6 +81,8 @@ static int sleep_locked(mppool *pool, int64_t deadline)
 	result = mpp_park(&pool->due_word, word, deadline);
 	mpp_lock(&pool->lock);
 	pool->due_waiters--;
+	if (pool->due_woken > 0)
+		pool->due_woken--;
 	return result;
 }
 

@@ -131,7 +131,7 @@ struct mppool {
 	struct mpp_handler *serving, *left;              /* task handlers; those that have left are to be joined */
 	struct mpp_job *due_first, *due_last;            /* callbacks: C1 in callbacks.c */
 	size_t ndue;
-	size_t due_waiters;              /* who sleeps on due_word */
+	size_t due_waiters, due_woken;   /* who sleeps on due_word; those of them who are on their way back */
 	bool due_stop;                   /* no more will come due */
 	bool calling;                    /* callbacks are polled: a thread has its turn, C2 */
 	struct mpp_event event;          /* callbacks are polled: raised while some are due, once it is open */
