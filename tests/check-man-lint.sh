@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# Every function has a page or a stub, every page that another one names is there, and mandoc's lint has nothing to
-# say.
+# Every function has a page or a stub, every page that another one names is there, mandoc's lint has nothing to say, and
+# no line of a page is wider than a terminal of 80 columns.
 set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
 status=0
+backspace=$(printf '\b')
 
 names=$($AWK '$1 == "global:" { on = 1; next } $1 == "local:" { on = 0 } on { sub(/;$/, "", $1); print $1 }' \
 	"$srcdir/src/mppool.map")
@@ -32,6 +33,8 @@ for file in man1/*.1 man3/*.3 man7/*.7; do
 		status=1
 	elif test "$page" = "$file" && test -n "$MANDOC"; then
 		"$MANDOC" -T lint -W warning "$page" || status=1
+		"$MANDOC" -T ascii -O width=80 "$page" | sed "s/.$backspace//g" |
+			$AWK -v page="$page" 'length($0) > 80 { print page ": " $0; wide = 1 } END { exit wide }' || status=1
 	fi
 done
 for name in $names; do

@@ -85,6 +85,7 @@ script_tests = \
 	tests/check-lists.sh \
 	tests/check-man-code.sh \
 	tests/check-man-lint.sh \
+	tests/check-man-names.sh \
 	tests/check-probes.sh \
 	tests/check-symbols.sh \
 	tests/event_loops.sh \
@@ -102,6 +103,7 @@ EXTRA_DIST += \
 	tests/coverage.sh \
 	tests/machines.sh \
 	tests/declarations.awk \
+	tests/members.awk \
 	tests/examples-common.sh \
 	tests/examples.awk \
 	tests/expected/apply_async_and_forget.txt \
