@@ -27,7 +27,7 @@ static const struct {
 	{EAGAIN, "EAGAIN", "Resource temporarily unavailable"},
 	{ETIMEDOUT, "ETIMEDOUT", "Timed out"},
 	{EDEADLK, "EDEADLK", "Waiting here would never end"},
-	{ECANCELED, "ECANCELED", "Canceled"},
+	{ECANCELED, "ECANCELED", "Cancelled"},
 	{EBUSY, "EBUSY", "Every item had started"},
 	{EALREADY, "EALREADY", "The result was ready already"},
 	{E2BIG, "E2BIG", "The struct has members that this version does not know"},

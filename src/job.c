@@ -51,7 +51,7 @@ static const struct mppool_error *error_of(const struct mpp_job *job, enum mpp_o
 	static const struct mppool_error terminated = {MPPOOL_ETERMINATED, 0, 0,
 	                                               "The pool was terminated before the task ran"};
 	static const struct mppool_error broken = {MPPOOL_EBROKEN, 0, 0, "An initializer failed"};
-	static const struct mppool_error canceled = {ECANCELED, 0, 0, "Canceled"};
+	static const struct mppool_error canceled = {ECANCELED, 0, 0, "Cancelled"};
 	const struct mpp_more *more = mpp_job_more(job);
 	const struct mpp_failure *failure = more ? more->failure : job->u.failure;
 
