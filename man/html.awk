@@ -33,9 +33,9 @@ function links(line,    done, link, target, text)
 
 function functions(line,    done, before, code, name, target)
 {
-	# A definition's own link, of a function that is defined elsewhere.
+	# A definition's own link, of a function that is defined elsewhere. The id may be that of what is around it.
 	done = ""
-	while (match(line, /<a class="permalink" href="#[^"]*"><code class="Fn" id="[^"]*">[a-z_0-9]*<\/code><\/a>/)) {
+	while (match(line, /<a class="permalink" href="#[^"]*"><code class="Fn"( id="[^"]*")?>[a-z_0-9]*<\/code><\/a>/)) {
 		code = substr(line, RSTART, RLENGTH)
 		done = done substr(line, 1, RSTART - 1)
 		line = substr(line, RSTART + RLENGTH)
