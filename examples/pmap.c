@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  *
- *     ls *.wav | ./pmap -j 8 sh -c 'sox {} {}.flac'
+ *     ls *.wav | ./pmap -j 8 flac --silent {}
  *     seq 1 254 | ./pmap -j 100 -u ping -c 1 192.0.2.{}
  *
  * A generator reads the lines, imap (or, with -u, imap_unordered) runs the commands, and the main thread prints what
@@ -397,6 +397,18 @@ static void usage(FILE *to)
 	      to);
 }
 
+static int parse_jobs(const char *text)
+{
+	char *end;
+	const long value = strtol(text, &end, 10);
+
+	if (end == text || *end || value < 1 || value > MAX_WORKERS) {
+		fprintf(stderr, "pmap: -j takes a number from 1 to %d\n", MAX_WORKERS);
+		exit(EXIT_USAGE);
+	}
+	return (int)value;
+}
+
 /* Descriptors 0 to 2 are taken, so that no pipe gets in their place. */
 static void open_standard_files(void)
 {
@@ -421,12 +433,7 @@ int main(int argc, char **argv)
 	/* The +: options behind the command are the command's. */
 	while ((option = getopt_long(argc, argv, "+hj:u", long_options, NULL)) != -1) {
 		switch (option) {
-		case 'j':
-			jobs = atoi(optarg);
-			if (jobs >= 1 && jobs <= MAX_WORKERS)
-				break;
-			fprintf(stderr, "pmap: -j takes a number from 1 to %d\n", MAX_WORKERS);
-			return EXIT_USAGE;
+		case 'j': jobs = parse_jobs(optarg); break;
 		case 'u': unordered = true; break;
 		case 'h': usage(stdout); return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 		default: usage(stderr); return EXIT_USAGE;

@@ -161,6 +161,18 @@ static void usage(FILE *to)
 	      to);
 }
 
+static int parse_workers(const char *text)
+{
+	char *end;
+	const long value = strtol(text, &end, 10);
+
+	if (end == text || *end || value < 1 || value > MAX_WORKERS) {
+		fprintf(stderr, "psort: -p takes a number from 1 to %d\n", MAX_WORKERS);
+		exit(EXIT_USAGE);
+	}
+	return (int)value;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
@@ -170,12 +182,7 @@ int main(int argc, char **argv)
 
 	while ((option = getopt_long(argc, argv, "hp:", long_options, NULL)) != -1) {
 		switch (option) {
-		case 'p':
-			workers = atoi(optarg);
-			if (workers >= 1 && workers <= MAX_WORKERS)
-				break;
-			fprintf(stderr, "psort: -p takes a number from 1 to %d\n", MAX_WORKERS);
-			return EXIT_USAGE;
+		case 'p': workers = parse_workers(optarg); break;
 		case 'h': usage(stdout); return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 		default: usage(stderr); return EXIT_USAGE;
 		}

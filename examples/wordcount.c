@@ -156,7 +156,8 @@ static int count_fd(struct worker *worker, int fd)
 	ssize_t n;
 	int code = 0;
 
-	while ((n = read(fd, worker->buffer, sizeof worker->buffer)) > 0)
+	do {
+		n = read(fd, worker->buffer, sizeof worker->buffer);
 		for (ssize_t i = 0; i < n && code == 0; i++) {
 			const int letter = worker->buffer[i] | 0x20;
 
@@ -167,6 +168,7 @@ static int count_fd(struct worker *worker, int fd)
 				len = 0;
 			}
 		}
+	} while (n > 0 && code == 0);
 	if (n < 0)
 		return errno;
 	return code == 0 && len ? count_word(worker, len) : code;
