@@ -436,7 +436,9 @@ static bool belong_together(const struct mpp_trace_row *row, const struct mpp_tr
 		return false;
 	if (is_wait(q->kind))
 		return true;
-	return q->end - q->start < grain && (p->calls > 1 || p->end - p->start < grain);
+	if (p->end - p->start >= grain && (p->calls == 1 || !same_name(p, q)))
+		return false;
+	return q->end - q->start < grain;
 }
 
 static void merge(struct mpp_trace_pending *p, const struct mpp_trace_pending *q)

@@ -10,7 +10,8 @@
  *
  * What is too fine to be seen is not written, so that a long run makes no huge file: each row has a *grain*, a time.
  *   T1  Neighbouring spans of a kind that are shorter than the grain, with less than a grain between them, become one,
- *       which counts them (and has no name if theirs differ). It gets no longer than LONGEST grains.
+ *       which counts them. It gets no longer than LONGEST grains. Those of different names, which then have none, do
+ *       so only until they fill a grain: a map does not lose its name to the short one that follows.
  *   T2  A wait shorter than the grain is left out.
  *   T3  So a row grows by at most a few spans for each grain of time; and with each MiB its grain doubles.
  *   T4  Spans of a row nest or are apart. Merging keeps that: only spans with the same one around them are merged. */
