@@ -45,6 +45,7 @@ library_sources = \
 	src/thread.h \
 	src/trace.c src/trace.h \
 	src/trace_file.c src/trace_file.h \
+	src/utf8.h \
 	src/version.c \
 	src/wait.c src/wait.h \
 	src/watch.c src/watch.h \

@@ -1,7 +1,8 @@
 /* layer 0: static probes, where the system has <sys/sdt.h>.
  *
- * Each is an instruction that does nothing, which perf, bpftrace and SystemTap find by its name; mppool_trace(7) has what
- * they tell. Their arguments are at hand where they stand: one that nobody uses costs that and a register or two. */
+ * Each is an instruction that does nothing, which perf, bpftrace and SystemTap find by its name; mppool_trace(7) has
+ * what they tell. Their arguments are at hand where they stand: one that nobody uses costs that and a register or
+ * two. */
 #ifndef MPP_PROBE_H
 #define MPP_PROBE_H
 

@@ -4,6 +4,7 @@
 #include "fork.h"
 #include "memory.h"
 #include "trace_file.h"
+#include "utf8.h"
 
 #define GRAIN 4000               /* nanoseconds, at first */
 #define LONGEST 64               /* grains: T1 */
@@ -91,45 +92,30 @@ static void put_time(struct event *e, int64_t ns)
 	put(e, decimals);
 }
 
-/* How many bytes from here are one character of UTF-8; 0: none. The string ends with a zero, which is none. */
-static size_t character(const unsigned char *s)
-{
-	size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
-	                : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < length; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] >= 0x90))
-		return 0;                /* longer than need be, a surrogate, or beyond the last character */
-	return length;
-}
-
 /* The inside of a JSON string. What is no UTF-8 becomes the character that stands for such. */
 static void put_escaped(struct event *e, const char *text)
 {
 	static const char hex[] = "0123456789abcdef";
-	const unsigned char *s = (const unsigned char *)text;
 
-	while (*s) {
-		size_t length = character(s);
-		char piece[7] = {'\\', 'u', '0', '0', hex[*s >> 4], hex[*s & 15], '\0'};
+	while (*text) {
+		unsigned char c = (unsigned char)*text;
+		size_t length = mpp_utf8_character(text);
+		char piece[7] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15], '\0'};
 
 		if (length == 0) {
 			put(e, "\\ufffd");
-			s++;
+			text++;
 			continue;
 		}
-		if (*s == '"' || *s == '\\') {
-			piece[1] = (char)*s;
+		if (c == '"' || c == '\\') {
+			piece[1] = (char)c;
 			piece[2] = '\0';
-		} else if (*s >= 0x20 && *s != 0x7f) {
-			memcpy(piece, s, length);
+		} else if (c >= 0x20 && c != 0x7f) {
+			memcpy(piece, text, length);
 			piece[length] = '\0';
 		}
 		put(e, piece);
-		s += length;
+		text += length;
 	}
 }
 
@@ -150,7 +136,7 @@ static void copy_name(char *to, size_t size, const char *from)
 	size_t n = 0, length;
 
 	while (from[n]) {
-		length = character((const unsigned char *)from + n);
+		length = mpp_utf8_character(from + n);
 		length = length ? length : 1;
 		if (n + length >= size)
 			break;

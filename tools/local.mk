@@ -9,4 +9,5 @@ tools_mppool_timeline_SOURCES = \
 	tools/reader.c \
 	tools/svg.c \
 	tools/timeline.h
+tools_mppool_timeline_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/src
 tools_mppool_timeline_LDADD = $(LIBM)
