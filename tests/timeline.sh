@@ -95,7 +95,8 @@ has '&lt;first&gt;'
 has '12 items'
 has "outer &quot;$(printf '\303\266\360\237\230\200')"
 has 'queue, up to 7'
-has 'idle or waiting'
+has '>idle<tspan'
+has '>waiting<tspan'
 hasnt unknown
 # The row with the lower sort_index comes first.
 first=$(grep -n 'two-w1' svg | head -n 1 | cut -d : -f 1)
@@ -117,6 +118,51 @@ draws comma.json
 { echo '{"displayTimeUnit":"ms","traceEvents":'; cat two.json; echo ',"more":{}}'; } >object.json
 draws object.json
 sed 's/object.json/two.json/' svg | cmp -s - golden || fail "a trace in an object looks otherwise"
+
+# What is nested deeply can still be seen, a worker without anything to do is there, and the drawing of items and
+# callbacks are told from the task itself.
+cat >deep.json <<'END'
+[
+{"ph":"M","pid":1,"tid":2,"name":"thread_name","args":{"name":"deep-w0"}},
+{"ph":"M","pid":1,"tid":3,"name":"thread_name","args":{"name":"deep-w1"}},
+{"ph":"X","pid":1,"tid":2,"ts":0,"dur":100,"cat":"task","name":"f"},
+{"ph":"X","pid":1,"tid":2,"ts":1,"dur":90,"cat":"callback","name":"callback f"},
+{"ph":"X","pid":1,"tid":2,"ts":2,"dur":80,"cat":"draw","name":"draw f"},
+{"ph":"X","pid":1,"tid":2,"ts":3,"dur":70,"cat":"task","name":"f"},
+{"ph":"X","pid":1,"tid":2,"ts":4,"dur":60,"cat":"task","name":"f"}
+]
+END
+draws deep.json
+hasnt 'height="0'
+hasnt 'height="-'
+has '2 workers, busy 50.0 % of 100 '
+has 'deep-w1<'
+has '>0.0 %'
+has '>callback f<tspan'
+has '>draw f<tspan'
+
+# A thousand workers: the rows are low, and the time stands at the top, too.
+$AWK 'BEGIN {
+	print "["
+	for (i = 0; i < 1000; i++) {
+		printf "{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_name\",\"args\":{\"name\":\"p-w%d\"}},\n", i + 2, i
+		printf "{\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":0,\"dur\":%d,\"name\":\"f\"},\n", i + 2, i + 1
+	}
+}' >thousand.json
+draws thousand.json
+height=$(sed -n 's/^<svg .* height="\([0-9]*\)".*/\1/p' svg)
+test "$height" -lt 6000 || fail "a thousand workers make a picture $height pixels high"
+test "$(grep -c 'class="tick"[^>]*>0 ' svg)" = 2 || fail "a high picture has no axis at its top"
+has 'p-w998<'
+has '1000 workers'
+
+# Names that are too long end where the room does, whatever they are made of.
+long=$($AWK 'BEGIN { for (i = 0; i < 60; i++) printf "\303\244Wm" }')
+printf '[{"ph":"M","pid":1,"tid":1,"name":"thread_name","args":{"name":"%s"}},
+{"ph":"M","pid":1,"tid":1,"name":"process_name","args":{"name":"%s"}},
+{"ph":"X","pid":1,"tid":1,"ts":0,"dur":9,"name":"%s"}]' "$long" "$long" "$long" >long.json
+draws -w 400 long.json
+sed 's,<title>.*,,' svg | grep -q -F "$(echo "$long" | cut -c 1-120)" && fail "a long name is not cut off"
 
 # One moment, and nothing but a wait.
 echo '[{"ph":"X","pid":1,"tid":1,"ts":5,"dur":0,"name":"f"}]' >moment.json
@@ -171,6 +217,8 @@ bad :1:47 'a span ("ph":"X") without' '[{"ph":"X","pid":1,"tid":1,"dur":1,"name"
 bad :1:43 'a span ("ph":"X") without' '[{"ph":"X","pid":1,"tid":1,"ts":1,"dur":1}]'
 bad :1:55 'a span that ends before' '[{"ph":"X","pid":1,"tid":1,"ts":1,"dur":-1,"name":"f"}]'
 bad :1:58 'a number that is far too large' '[{"ph":"X","pid":1e300,"tid":1,"ts":1,"dur":1,"name":"f"}]'
+bad :1:72 'a number that is far too large' \
+	'[{"ph":"C","pid":1,"tid":1,"ts":1,"name":"queue","args":{"calls":1e99}}]'
 bad :1:33 'a number was expected' '[{"ph":"X","pid":1,"tid":1,"ts":1e999,"dur":1,"name":"f"}]'
 bad :1:72 'nested too deeply' "[{\"x\":$(printf '%0100d' 0 | tr 0 '[')"
 refuses 1 'missing.json: ' missing.json
@@ -189,11 +237,43 @@ has Usage
 "$timeline" --version >svg || fail "--version"
 has "$PACKAGE_VERSION"
 
-# Whatever is cut off or flipped: a picture or a message, and no crash.
+# survives FILE WHAT: a picture and nothing else, or one line that says what is wrong.
+survives()
+{
+	$limit "$timeline" "$1" >svg 2>err
+	case $? in
+	0) test ! -s err && test "$(tail -n 1 svg)" = "</svg>" && ! grep -q -e '"-*nan' -e '"-*inf' svg ;;
+	1) test ! -s svg && test "$(wc -l <err)" -eq 1 && grep -q '^mppool-timeline: ' err ;;
+	*) false ;;
+	esac || fail "$2: $(cat err)"
+}
+
+# Whatever is cut off or changed by lot: a picture or a message, and no crash.
 for size in 1 2 3 50 100 200 300 400 500 600 700 800 900 1000 1100 1200; do
 	head -c $size two.json >cut.json
-	$limit "$timeline" cut.json >svg 2>err
-	test $? -le 1 || fail "the first $size bytes make it fail: $(cat err)"
+	survives cut.json "the first $size bytes"
+done
+$AWK '
+	{ text = text $0 "\n" }
+	END {
+		srand(1)
+		n = split("{ } [ ] , : \" \\ \\u \\ud800 -1 1e15 -1e15 1e999 1e-320 0 - null true \"ph\" \"X\" \"C\" \"ts\" \"dur\" " \
+			"\"args\" \"calls\" \"busy\" \"pid\" 99999999999999999999 0x10 . e", tokens, " ")
+		for (i = 1; i <= 200; i++) {
+			changed = text
+			for (k = int(3 * rand()); k >= 0; k--) {
+				at = 1 + int(length(changed) * rand())
+				gone = rand() < 0.5 ? 0 : 1 + int(20 * rand())
+				changed = substr(changed, 1, at - 1) tokens[1 + int(n * rand())] substr(changed, at + gone)
+			}
+			printf "%s", changed >("changed." i)
+			close("changed." i)
+		}
+	}' two.json
+for i in 1 2 3 4 5 6 7 8 9; do
+	for file in changed.$i changed.${i}[0-9] changed.${i}[0-9][0-9]; do
+		test ! -f "$file" || survives "$file" "$file: $(cat "$file")"
+	done
 done
 
 # --------------------------------------------------------------------------------------------------- a program's trace

@@ -64,9 +64,12 @@ static int by_row_and_time(const void *a, const void *b)
 	return result ? result : compare(y->end, x->end);
 }
 
-static int by_time(const void *a, const void *b)
+static int by_pool_and_time(const void *a, const void *b)
 {
-	return compare(((const struct sample *)a)->at, ((const struct sample *)b)->at);
+	const struct sample *x = a, *y = b;
+	int result = (x->pool > y->pool) - (x->pool < y->pool);
+
+	return result ? result : compare(x->at, y->at);
 }
 
 /* Each span's depth, and its time without what is inside. The spans around the one at hand are a chain by `up`. */
@@ -97,7 +100,6 @@ static void add_up(struct trace *t)
 		s->self = fmax(s->self, 0);
 		t->rows[s->row].spans++;
 		t->functions[s->function].self += s->self;
-		t->functions[s->function].items += s->items;
 		if (!s->wait)
 			t->rows[s->row].busy += s->self;
 	}
@@ -130,7 +132,7 @@ void arrange(struct trace *t)
 	sort_rows(t);
 	qsort(t->spans, t->nspans, sizeof t->spans[0], by_row_and_time);
 	if (t->nsamples > 0)
-		qsort(t->samples, t->nsamples, sizeof t->samples[0], by_time);
+		qsort(t->samples, t->nsamples, sizeof t->samples[0], by_pool_and_time);
 	find_depths(t);
 	add_up(t);
 	choose_colours(t);

@@ -314,22 +314,6 @@ static size_t row_of(struct trace *t, long pid, long tid)
 	return t->last_row = t->nrows - 1;
 }
 
-/* "callback f" and "draw f" are f. Returns what comes before it. */
-static const char *prefix_of(const struct event *e)
-{
-	static const char *const prefixes[] = {"callback ", "draw "};
-
-	for (size_t i = 0; i < 2; i++) {
-		size_t length = strlen(prefixes[i]);
-
-		if (e->category && strlen(e->category) == length - 1 &&
-		    strncmp(e->category, prefixes[i], length - 1) == 0 &&
-		    strncmp(e->name, prefixes[i], length) == 0)
-			return prefixes[i];
-	}
-	return "";
-}
-
 /* The place in the table of functions by name: 0, or the function's index plus 1. */
 static size_t *look_up(const struct trace *t, const char *name, bool wait)
 {
@@ -357,16 +341,15 @@ static void grow_table(struct trace *t)
 static size_t function_of(struct trace *t, const struct event *e)
 {
 	bool wait = e->category && strcmp(e->category, "wait") == 0;
-	const char *name = e->name + strlen(prefix_of(e));
 	size_t *found;
 
 	if (2 * t->nfunctions >= t->table_size)
 		grow_table(t);
-	found = look_up(t, name, wait);
+	found = look_up(t, e->name, wait);
 	if (*found > 0)
 		return *found - 1;
 	t->functions = grow(t->functions, &t->nfunctions, &t->functions_room, sizeof t->functions[0]);
-	t->functions[t->nfunctions - 1] = (struct function){.name = copy_string(name), .wait = wait};
+	t->functions[t->nfunctions - 1] = (struct function){.name = copy_string(e->name), .wait = wait};
 	*found = t->nfunctions;
 	return t->nfunctions - 1;
 }
@@ -397,7 +380,6 @@ static void note_span(struct reader *r, const struct event *e, long pid, long ti
 	s->items = e->items;
 	s->row = row_of(t, pid, tid);
 	s->function = function_of(t, e);
-	s->prefix = prefix_of(e);
 	s->wait = t->functions[s->function].wait;
 	note_time(t, t->rows[s->row].pool, s->start, s->end);
 }
@@ -455,18 +437,17 @@ static void note_name(struct trace *t, struct event *e, long pid, long tid)
 
 static void note(struct reader *r, struct event *e)
 {
-	long pid, tid;
+	const double numbers[] = {e->pid, e->tid, e->start, e->duration, e->calls, e->items, e->busy, e->order};
 
-	if (fabs(e->pid) > 1e15 || fabs(e->tid) > 1e15 || fabs(e->start) > 1e15 || fabs(e->duration) > 1e15)
-		bad(r, "a number that is far too large");
-	pid = (long)e->pid;
-	tid = (long)e->tid;
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (fabs(numbers[i]) > 1e15)
+			bad(r, "a number that is far too large");
 	if (e->phase == 'X')
-		note_span(r, e, pid, tid);
+		note_span(r, e, (long)e->pid, (long)e->tid);
 	else if (e->phase == 'C')
-		note_sample(r, e, pid);
+		note_sample(r, e, (long)e->pid);
 	else if (e->phase == 'M')
-		note_name(r->trace, e, pid, tid);
+		note_name(r->trace, e, (long)e->pid, (long)e->tid);
 }
 
 static void read_event(struct reader *r)

@@ -14,7 +14,6 @@ struct span {
 	double self;                     /* busy without what was inside of it */
 	double items, calls;
 	size_t row, function;
-	const char *prefix;              /* of the function's name: "", "callback ", "draw " */
 	unsigned depth;                  /* inside of so many others */
 	bool wait;
 };
@@ -42,8 +41,8 @@ struct sample {                          /* of the length of a queue */
 };
 
 struct function {
-	char *name;                      /* without "callback " and the like */
-	double self, items;
+	char *name;                      /* "callback f" and "draw f" are others than f */
+	double self;
 	int colour;
 	bool wait;
 };
