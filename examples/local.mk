@@ -4,6 +4,7 @@
 # its port to C. tests/from_python.sh runs both.
 plain_examples = \
 	examples/as_completed \
+	examples/bottlenecks \
 	examples/cksums \
 	examples/initializer_state \
 	examples/montecarlo \

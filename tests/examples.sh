@@ -24,6 +24,23 @@ if have as_completed; then
 	same want sorted "as_completed: not the expected output"
 fi
 
+# How long each takes is not for a test to say.
+if have bottlenecks; then
+	run 0 "$examples/bottlenecks"
+	sed -e 's/: [0-9]* ms/:/g' -e 's/  */ /g' out >patterns
+	cat >want <<-END
+		chunks chunks of 10:, chunks of 1:
+		lock long lock:, short lock:
+		generator slow generator:, quick generator:
+		callback long callbacks:, short callbacks:
+	END
+	same want patterns "bottlenecks: not the expected output"
+	run 0 env MPPOOL_TRACE=lock.json "$examples/bottlenecks" lock
+	grep -q '"add_up"' lock.json || fail "bottlenecks lock leaves a trace without its tasks"
+	run 2 "$examples/bottlenecks" nothing
+	complains 'Usage: bottlenecks'
+fi
+
 # The bar is for a terminal; here it is lines, of which the last one is always there.
 if have progress_bar; then
 	run 0 "$examples/progress_bar" 20000
