@@ -122,6 +122,7 @@ no_zlib=ac_cv_header_zlib_h=no
 no_crypto=ac_cv_header_openssl_evp_h=no
 no_cxx='ac_cv_prog_CXX= ac_cv_prog_CLANGXX='
 no_clang='ac_cv_prog_CLANG= ac_cv_prog_CLANGXX='
+no_probes=ac_cv_header_sys_sdt_h=no
 no_tools='ac_cv_prog_MANDOC= ac_cv_prog_VALGRIND= ac_cv_prog_CMAKE='
 
 # Test programs are compiled, and not run, where it makes no difference to them.
@@ -131,6 +132,7 @@ without "zlib" '^ZLIB_LIBS = *$' $no_zlib
 without "libpng" '^PNG_LIBS = *$' $no_png
 without "OpenSSL" '^CRYPTO_LIBS = *$' $no_crypto
 without "futexes" '#undef HAVE_FUTEX' --disable-futex
+without "static probes" '#undef HAVE_PROBES' $no_probes
 without "a shared library" 'HAVE_FUTEX' --disable-shared
 without "a static library" 'HAVE_FUTEX' --disable-static
 tests=tests/check-man-lint.sh
@@ -139,5 +141,6 @@ tests=tests/check-header.sh
 without "a C++ compiler" '^CXX = *$' $no_cxx
 without "clang" '^CLANG = *$' $no_clang
 tests=$script_tests
-without "anything" '^CHECK_LIBS = *$' $no_check $no_pkg_config $no_png $no_zlib $no_crypto $no_cxx $no_clang $no_tools
+without "anything" '^CHECK_LIBS = *$' $no_check $no_pkg_config $no_png $no_zlib $no_crypto $no_cxx $no_clang \
+	$no_probes $no_tools
 echo "check-builds: $builds builds"
