@@ -4,7 +4,7 @@
 
 # ------------------------------------------------------------------------------------------------------------ programs
 
-EXTRA_PROGRAMS = \
+EXTRA_PROGRAMS += \
 	bench/mppool-bench \
 	bench/peer-apr \
 	bench/peer-glib \

@@ -70,6 +70,17 @@ tests_white_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc -Wl,--wrap=p
 	-Wl,--wrap=mpp_alloc -Wl,--wrap=mpp_alloc_aligned -Wl,--wrap=mpp_zalloc -Wl,--wrap=mpp_realloc \
 	-Wl,--wrap=mpp_free -Wl,--wrap=mpp_block_alloc -Wl,--wrap=mpp_block_free
 
+# ----------------------------------------------------------------------------------------------------------- make soak
+
+# Everything at once, for so many minutes: tests/soak.c. A fraction will do.
+EXTRA_PROGRAMS += tests/soak
+tests_soak_LDADD = libmppool.la $(PTHREAD_LIBS) $(LIBM)
+
+MINUTES = 1
+.PHONY: soak
+soak: tests/soak$(EXEEXT)
+	tests/soak$(EXEEXT) $(SEED:%=-s %) $(MINUTES)
+
 # ------------------------------------------------------------------------------------------------------------- scripts
 
 # Checks of the sources, the header, the manual and the examples. They need no Check. The examples scan the ports that
