@@ -6,6 +6,7 @@ lib_LTLIBRARIES += libmppool.la
 
 # Apart: what the scheduler of the tests has a part of its own for.
 native_sources = \
+	src/barrier.c \
 	src/cpu.c \
 	src/memory.c \
 	src/park.c \

@@ -10,60 +10,99 @@
 
 #define SPAN_UNITS ((size_t)UINT32_MAX)  /* most units of one span */
 
-static uint64_t span_of(size_t from, size_t to)
+static size_t span_left(const struct mpp_cell *cell)
 {
-	return (uint64_t)from << 32 | (uint64_t)to;
+	uint32_t low = mpp_peek(&cell->low), high = mpp_peek(&cell->high);
+
+	return low < high ? high - low : 0;
 }
 
-static size_t span_from(uint64_t span)
+/* How many of so many units to claim at once. */
+static size_t helping_of(const struct mpp_multi *m, size_t left)
 {
-	return (size_t)(span >> 32);
+	return mpp_min(m->most, m->exact ? left : (left + 7) / 8);
 }
 
-static size_t span_to(uint64_t span)
+/* M1, by the owner: says what it takes, then looks whether a thief was there before. If so it takes nothing here, and
+ * what the thief left it under the lock. Returns how many units; the first of them in *ret_from. */
+static size_t span_claim(const struct mpp_multi *m, struct mpp_cell *cell, size_t *ret_from)
 {
-	return (size_t)(span & UINT32_MAX);
-}
+	size_t n = helping_of(m, span_left(cell));
+	uint32_t from = mpp_peek(&cell->low), to = from + (uint32_t)n, high;
 
-static size_t span_left(uint64_t span)
-{
-	return span_from(span) < span_to(span) ? span_to(span) - span_from(span) : 0;
-}
-
-/* M1: the lower edge, by up to `most` units. Returns how many; their first in *ret_from. */
-static size_t span_claim(struct mpp_cell *cell, size_t most, bool guided, size_t *ret_from)
-{
-	uint64_t span = mpp_peek(&cell->span);
-	size_t left, n;
-
-	while ((left = span_left(span)) > 0) {
-		n = mpp_min(most, guided ? (left + 7) / 8 : left);
-		if (mpp_cas(&cell->span, &span, span_of(span_from(span) + n, span_to(span)))) {
-			*ret_from = span_from(span);
-			return n;
-		}
+	if (n == 0)
+		return 0;
+	if (m->swift) {
+		mpp_poke(&cell->low, to);
+		mpp_in_order();
+		high = mpp_peek(&cell->high);
+	} else {
+		mpp_store_seq(&cell->low, to);
+		high = mpp_load_seq(&cell->high);
 	}
-	return 0;
+	if (mpp_unlikely(to > high)) {
+		mpp_poke(&cell->low, from);
+		return 0;
+	}
+	*ret_from = from;
+	return n;
+}
+
+/* The same where no thief can come. */
+static size_t span_claim_locked(const struct mpp_multi *m, struct mpp_cell *cell, size_t *ret_from)
+{
+	size_t n = helping_of(m, span_left(cell));
+
+	*ret_from = mpp_peek(&cell->low);
+	mpp_poke(&cell->low, (uint32_t)(*ret_from + n));
+	return n;
 }
 
 enum share { ALL, HALF, ONE };
 #define FEW 16
 
-/* M1: the upper edge, under the lock: that share of what is left, at least one unit. The last few go singly: should the
- * longest be among them, or be last, its thief has nothing behind it. */
-static size_t span_steal_locked(struct mpp_cell *cell, enum share share, size_t *ret_from)
+/* How many of the units that are left, at least one. The last few go singly: should the longest be among them, or be
+ * last, its thief has nothing behind it. */
+static size_t share_of(size_t left, enum share share)
 {
-	uint64_t span = mpp_peek(&cell->span);
-	size_t left, n;
+	if (share == ALL)
+		return left;
+	return share == HALF && left > FEW ? (left + 1) / 2 : 1;
+}
 
-	while ((left = span_left(span)) > 0) {
-		n = share == ALL ? left : share == HALF && left > FEW ? (left + 1) / 2 : 1;
-		if (mpp_cas(&cell->span, &span, span_of(span_from(span), span_to(span) - n))) {
-			*ret_from = span_to(span) - n;
-			return n;
-		}
+/* Can a thief see how far the owner has come? */
+static bool may_steal_locked(const struct mpp_multi *m, const struct mpp_cell *cell)
+{
+	return !(m->barred && cell->owned);
+}
+
+/* M1, by a thief: says what it takes, then looks how far the owner has come, and keeps what is beyond that. */
+static size_t span_cut_locked(struct mpp_multi *m, struct mpp_cell *cell, size_t n)
+{
+	uint32_t high = mpp_peek(&cell->high), to = high - (uint32_t)n, low;
+
+	if (m->swift && cell->owned) {
+		mpp_poke(&cell->high, to);
+		m->barred = !mpp_barrier();
+		low = m->barred ? high : mpp_peek(&cell->low);
+	} else {
+		mpp_store_seq(&cell->high, to);
+		low = mpp_load_seq(&cell->low);
 	}
-	return 0;
+	low = low < high ? low : high;   /* the owner may be about to see that it took too much */
+	if (low > to)
+		mpp_poke(&cell->high, low);
+	return high - (low > to ? low : to);
+}
+
+/* That share of what is left: how many units, the first of them in *ret_from. */
+static size_t span_steal_locked(struct mpp_multi *m, struct mpp_cell *cell, enum share share, size_t *ret_from)
+{
+	size_t left = may_steal_locked(m, cell) ? span_left(cell) : 0;
+	size_t n = left > 0 ? span_cut_locked(m, cell, share_of(left, share)) : 0;
+
+	*ret_from = mpp_peek(&cell->high);
+	return n;
 }
 
 /* ------------------------------------------------------------------------------------------------- birth and death */
@@ -121,6 +160,7 @@ static void cut_into_units(struct mpp_multi *m, size_t chunksize, size_t workers
 	if (m->exact) {
 		m->unit = mpp_min(chunksize, mpp_max(length, 1));
 		m->most = 1;
+		m->swift = mpp_barrier_pays(mpp_chunk_count(length, m->unit), workers) && mpp_barrier_is_there();
 	} else {
 		m->unit = mpp_min(mpp_chunk_count(length, SPAN_UNITS), python);
 		m->unit = mpp_max(m->unit, 1);
@@ -437,7 +477,8 @@ static void refilled_locked(struct mpp_cell *cell, size_t base, size_t from, siz
 {
 	cell->base = base;
 	cell->block = block;
-	mpp_store(&cell->span, span_of(from, from + units));
+	mpp_poke(&cell->low, (uint32_t)from);
+	mpp_poke(&cell->high, (uint32_t)(from + units));
 }
 
 static bool refill_from_cursor_locked(struct mpp_multi *m, struct mpp_cell *cell, size_t wanted)
@@ -467,16 +508,16 @@ static bool refill_by_stealing_locked(struct mpp_multi *m, struct mpp_cell *cell
 	size_t most = 0, units, from = 0;
 
 	for (size_t i = 0; i < m->used_cells; i++) {
-		size_t left = span_left(mpp_peek(&m->cells[i].span));
+		size_t left = span_left(&m->cells[i]);
 
-		if (left > most) {
+		if (left > most && may_steal_locked(m, &m->cells[i])) {
 			most = left;
 			richest = &m->cells[i];
 		}
 	}
 	if (!richest)
 		return false;
-	units = span_steal_locked(richest, share, &from);
+	units = span_steal_locked(m, richest, share, &from);
 	if (units > 0) {
 		MPP_PROBE_STEAL(m->job.pool, &m->job, -1, units * m->unit);
 		refilled_locked(cell, richest->base, from, units, richest->block);
@@ -491,7 +532,7 @@ static bool claimable_locked(const struct mpp_multi *m)
 	if (m->job.kind == MPP_STREAM ? mpp_stream_claimable_locked(mpp_stream_of(m)) : m->cursor < m->items.length)
 		return true;
 	for (size_t i = 0; i < m->used_cells; i++)
-		if (span_left(mpp_peek(&m->cells[i].span)) > 0)
+		if (span_left(&m->cells[i]) > 0)
 			return true;
 	return false;
 }
@@ -554,7 +595,7 @@ static bool claim_any_locked(struct mpp_multi *m, struct run *run)
 	for (size_t i = 0; i < m->used_cells; i++) {
 		struct mpp_cell *cell = &m->cells[i];
 
-		units = span_steal_locked(cell, ALL, &from);
+		units = span_steal_locked(m, cell, ALL, &from);
 		if (units > 0) {
 			run->first = cell->base + from * m->unit;
 			run->count = items_of(m, run->first, units);
@@ -856,6 +897,7 @@ static void enter(struct visit *v)
 	mpp_lock(&v->m->lock);
 	v->cell = v->m->free_cells;
 	if (v->cell) {
+		v->cell->owned = true;
 		v->m->free_cells = v->cell->next_free;
 		v->m->used_cells = mpp_max(v->m->used_cells, (size_t)(v->cell - v->m->cells) + 1);
 	}
@@ -875,6 +917,7 @@ static void leave_locked(struct visit *v)
 {
 	if (v->cell == &v->guest)
 		return;
+	v->cell->owned = false;
 	v->cell->next_free = v->m->free_cells;
 	v->m->free_cells = v->cell;
 }
@@ -936,10 +979,8 @@ static size_t wanted(const struct visit *v)
 	return v->m->job.kind == MPP_STREAM ? *v->visitor->batch : SIZE_MAX;
 }
 
-static bool claim_own(struct visit *v)
+static inline bool claimed_own(struct visit *v, size_t units, size_t from)
 {
-	size_t from = 0, units = span_claim(v->cell, v->m->most, !v->m->exact, &from);
-
 	if (units == 0)
 		return false;
 	v->run.first = v->cell->base + from * v->m->unit;
@@ -949,24 +990,37 @@ static bool claim_own(struct visit *v)
 	return true;
 }
 
-/* The next chunk. Rests of lost workers come first. */
+static bool claim_own(struct visit *v)
+{
+	size_t from = 0, units = span_claim(v->m, v->cell, &from);
+
+	return claimed_own(v, units, from);
+}
+
+static bool claim_own_locked(struct visit *v)
+{
+	size_t from = 0, units = span_claim_locked(v->m, v->cell, &from);
+
+	return claimed_own(v, units, from);
+}
+
+/* The next chunk. Rests of lost workers come first. What was left in its own span the visitor has already seen as
+ * claimed, and so may whoever halts the job: it runs. */
 static bool next_chunk(struct visit *v)
 {
 	struct mpp_multi *m = v->m;
-	bool refilled = false, rest = false;
+	bool refilled = false, found = false, halted;
 
 	while (mpp_unlikely(mpp_peek(&m->rests) > 0) || !claim_own(v)) {
 		mpp_lock(&m->lock);
-		if (!mpp_job_halted(&m->job)) {
-			rest = claim_rest_locked(m, v->cell, &v->run);
-			refilled = !rest && (span_left(mpp_peek(&v->cell->span)) > 0 ||
-			                     refill_from_cursor_locked(m, v->cell, wanted(v)) ||
-			                     refill_by_stealing_locked(m, v->cell, v->cell == &v->guest ? ONE : HALF));
-		}
+		halted = mpp_job_halted(&m->job);
+		found = (!halted && claim_rest_locked(m, v->cell, &v->run)) || claim_own_locked(v);
+		refilled = !found && !halted &&
+		           (refill_from_cursor_locked(m, v->cell, wanted(v)) ||
+		            refill_by_stealing_locked(m, v->cell, v->cell == &v->guest ? ONE : HALF));
 		mpp_unlock(&m->lock);
-		if (rest || !refilled)
-			return rest;
-		refilled = false;
+		if (found || !refilled)
+			return found;
 	}
 	return true;
 }
@@ -981,7 +1035,7 @@ static bool should_leave(struct visit *v)
 		return true;
 	if (mpp_unlikely(visitor->deadline != MPP_NEVER) && mpp_now() > visitor->deadline)
 		return true;
-	return v->m->job.kind == MPP_STREAM && span_left(mpp_peek(&v->cell->span)) == 0;
+	return v->m->job.kind == MPP_STREAM && span_left(v->cell) == 0;
 }
 
 #define QUICK 4000       /* nanoseconds: a visit as short as this may claim twice as much at once the next time */

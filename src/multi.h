@@ -2,17 +2,20 @@
  *
  * DESIGN. Items [0, cursor) were handed to cells, items [cursor, limit) can be; an array's limit is its length, a stream's
  * grows as items are drawn. Each visitor (a worker, or a thread that waits and helps) owns a *cell*: a span of units of
- * its own, on a cache line of its own, from which it claims unit after unit by one compare-and-swap that nobody
- * contends. An empty cell is refilled under the job's lock: from the cursor, or else with half of another cell's span.
- * So a million single items cost two CPUs one uncontended atomic operation each, and no item waits behind a long one
- * while anybody is idle.
+ * its own, on a cache line of its own, from which it claims unit after unit. An empty cell is refilled under the job's
+ * lock: from the cursor, or else with half of another cell's span. So no item waits behind a long one while anybody is
+ * idle. A claim is a store and a look at what a thief may have stored (Dijkstra 1965, Frigo and others 1998): a fence an
+ * item, or in maps of many chunks none at all, and for the few thieves a barrier.
  *
  * A unit is the caller's chunk, if one was given. Else it is an item, and a visitor claims many at once, fewer and fewer
  * toward the end of its span, never more than Python's chunk.
  *
  * Invariants:
- *   M1  An item is claimed by moving an edge of the span that holds it: the lower by the cell's owner or under the lock,
- *       the upper under the lock only. A span's items never come back into any span, so equal words mean equal spans.
+ *   M1  An item is claimed by moving an edge of the span that holds it, and only then looking at the other edge: the
+ *       lower by the cell's owner, the upper by a thief under the lock. Store before load on both sides: if they took
+ *       the same items, one of them sees it, or both. The thief then leaves them in the span; the owner moves its edge
+ *       back and claims under the lock. Until then it may look as if the owner had claimed them; so it does claim them
+ *       when it holds the lock, whatever happened meanwhile.
  *   M2  base and block of a cell change under the lock while its span is empty.
  *   M3  `pending` counts the items that have not ended and, in a stream, one for the drawing. Visitors report in bulk,
  *       at the latest before they wait for anything. Whoever brings it to 0 completes the job.
@@ -32,7 +35,8 @@
 struct mpp_block;
 
 struct mpp_cell {
-	alignas(MPP_LINE) _Atomic uint64_t span;         /* units [high half, low half) from base: M1 */
+	alignas(MPP_LINE) _Atomic uint32_t low, high;    /* its span is the units [low, high) from base: M1 */
+	bool owned;                                      /* the lock: by a visitor */
 	size_t base;                                     /* M2: the item of unit 0 */
 	struct mpp_block *block;                         /* M2: streams: where these items are stored */
 	_Atomic size_t done;                             /* items that its owners ended: progress */
@@ -52,6 +56,7 @@ struct mpp_multi {
 	size_t unit;                                     /* items of one unit */
 	bool exact;                                      /* a unit is a chunk of the caller's */
 	size_t most;                                     /* units claimed at once, at most */
+	bool swift;                                      /* owners claim without a fence, thieves with a barrier: M1 */
 	char *results;                                   /* NULL: dropped, or none, or a stream's blocks have them */
 	bool owns_results;
 	bool discards;                                   /* a result is dropped as soon as it is there */
@@ -65,6 +70,7 @@ struct mpp_multi {
 	int halt_code;                                   /* the lock until MPP_HALT is set, then constant */
 	bool failed_fast;                                /* the same */
 	size_t kept;                                     /* the lock: items, or chunks of them, that halts kept from running */
+	bool barred;                                     /* the lock: the system refused a barrier */
 	bool drawn_badly;                                /* the lock: the generator failed; more.failure is its */
 	struct mpp_cell *cells;
 	size_t ncells;

@@ -29,6 +29,24 @@
 #define mpp_cas(p, expected, v)                                                                                        \
 	atomic_compare_exchange_strong_explicit(p, expected, v, memory_order_seq_cst, memory_order_seq_cst)
 
+/* --------------------------------------------------------------------------------------------------------- barrier */
+
+/* A store that must come before a load of the same thread costs that thread its whole queue of stores. Where one side
+ * of such a pair does so for every item and the other once in thousands, the rare side pays for both: the frequent one
+ * writes mpp_poke, mpp_in_order(), mpp_peek; the rare one mpp_poke, mpp_barrier(), mpp_peek. The barrier is a fence in
+ * every thread that runs, so one of the two sees what the other stored. */
+#define mpp_in_order() atomic_signal_fence(memory_order_seq_cst)        /* for the compiler alone */
+
+bool mpp_barrier_is_there(void);         /* if not, sequentially consistent accesses must do */
+bool mpp_barrier(void);                  /* false: the system refused it now */
+
+/* A fence costs about 5 ns, a barrier 300 and as much for each CPU that it interrupts, and a map needs about as many
+ * barriers for a worker as its share of chunks has bits. */
+static inline bool mpp_barrier_pays(size_t chunks, size_t workers)
+{
+	return chunks / workers / workers >= 1000;
+}
+
 /* ------------------------------------------------------------------------------------------------------------ time */
 
 #define MPP_NEVER INT64_MAX      /* a deadline that does not come */

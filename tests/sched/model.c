@@ -52,6 +52,7 @@ struct location {
 	size_t size;
 	size_t nstores;                  /* so many were made; the last HISTORY are kept; 0: the value is in memory */
 	size_t seq_floor;                /* the last store that a sequentially consistent access made or read */
+	size_t floor[MAX_THREADS];       /* the last store that a barrier showed to each thread */
 	struct store history[HISTORY];
 	uint32_t read[MAX_THREADS], written[MAX_THREADS];        /* the last atomic access of each thread */
 	unsigned lag[MAX_THREADS];       /* so many older values it has read in a row */
@@ -174,6 +175,12 @@ static struct location **find(uintptr_t at)
 	return &locations[i];
 }
 
+static void forget_stores(struct location *l)
+{
+	l->nstores = l->seq_floor = 0;
+	memset(l->floor, 0, sizeof l->floor);
+}
+
 static void set_atomic(const struct location *l, uint8_t atomic)
 {
 	for (uintptr_t at = l->at; at < l->at + l->size; at++)
@@ -238,7 +245,7 @@ static void check_atomic(uintptr_t at, bool writes, const void *code)
 	if (writes && l->holder)
 		engine_fail("a lock is overwritten or freed while %s holds it", l->holder->name);
 	if (writes)
-		l->nstores = l->seq_floor = 0;
+		forget_stores(l);
 }
 
 /* -------------------------------------------------------------------------------------------------- plain accesses */
@@ -398,7 +405,7 @@ static void begin_history(struct location *l)
 {
 	if (l->nstores > 0 && store_at(l, l->nstores - 1)->value == memory_value(l))
 		return;
-	l->nstores = l->seq_floor = 0;
+	forget_stores(l);
 	append(l, memory_value(l));
 }
 
@@ -419,6 +426,8 @@ static size_t readable(struct location *l, bool seq)
 
 	if (seq && oldest < l->seq_floor)
 		oldest = l->seq_floor;
+	if (oldest < l->floor[sched_self->id])
+		oldest = l->floor[sched_self->id];
 	while (i > oldest && !is_superseding(store_at(l, i)))
 		i--;
 	return l->nstores - i;
@@ -537,6 +546,28 @@ bool sched_cas(volatile void *at, size_t size, void *expected, uint64_t value, S
 	write_store(l, value, SCHED_SEQ);
 	engine_note("{a} -> {b}", found, cut(value, size));
 	return true;
+}
+
+/* A location as of a barrier: who called it sees the newest store, the others that thread's last one. */
+static void show_all(struct location *l)
+{
+	size_t i = l->nstores, oldest = l->nstores > HISTORY ? l->nstores - HISTORY : 0;
+
+	if (i == 0)
+		return;
+	l->floor[sched_self->id] = i - 1;
+	while (i > oldest && store_at(l, i - 1)->epoch >> CLOCK_BITS != (uint32_t)sched_self->id)
+		i--;
+	for (size_t t = 0; t < MAX_THREADS && i > 0; t++)
+		if (l->floor[t] < i - 1)
+			l->floor[t] = i - 1;
+}
+
+void sched_barrier(SCHED_SITE)
+{
+	engine_point("barrier", what, file, line);
+	for (size_t i = 0; i < nused; i++)
+		show_all(used[i]);
 }
 
 uint32_t model_newest32(const volatile void *word)

@@ -22,6 +22,7 @@ uint64_t sched_change(volatile void *at, size_t size, enum sched_change change, 
 bool sched_cas(volatile void *at, size_t size, void *expected, uint64_t value, SCHED_SITE);
 int sched_park(const volatile void *word, uint32_t value, int64_t deadline, SCHED_SITE);
 void sched_wake(const volatile void *word, bool all, SCHED_SITE);
+void sched_barrier(SCHED_SITE);
 void sched_relax(SCHED_SITE);
 bool sched_spin_more(int64_t *count, SCHED_SITE);
 void sched_assert_unlocked(SCHED_SITE);
@@ -59,6 +60,12 @@ void sched_assert_unlocked(SCHED_SITE);
 #define mpp_or(p, v) SCHED_CHANGE_(p, SCHED_OR, v, #p)
 #define mpp_and(p, v) SCHED_CHANGE_(p, SCHED_AND, v, #p)
 #define mpp_cas(p, expected, v) sched_cas(p, sizeof *(p), expected, SCHED_IN(p, v), SCHED_HERE(#p))
+
+#undef mpp_in_order
+#define mpp_in_order() ((void)0)
+#define mpp_barrier_is_there() true
+#define mpp_barrier_pays(chunks, workers) true
+#define mpp_barrier() (sched_barrier(SCHED_HERE("")), true)
 
 #define mpp_park(word, value, deadline) sched_park(word, value, deadline, SCHED_HERE(#word))
 #define mpp_wake_one(word) sched_wake(word, false, SCHED_HERE(#word))
