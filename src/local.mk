@@ -15,6 +15,7 @@ library_sources = \
 	src/base.h \
 	src/callbacks.c \
 	src/cpu.h \
+	src/crew.c \
 	src/current.c \
 	src/deque.c src/deque.h \
 	src/error.c src/error.h \

@@ -270,11 +270,11 @@ static void close_open_streams(mppool *pool)
 
 static void discard_deques(mppool *pool, int code)
 {
-	for (size_t i = 0; i < pool->nworkers; i++) {
+	for (size_t i = 0; i < mpp_load_seq(&pool->nplaces); i++) {
+		struct mpp_worker *w = mpp_worker_at(pool, i);
 		struct mpp_job *job;
 
-		while ((job = mpp_deque_steal(&pool->workers[i].inbox)) != NULL ||
-		       (job = mpp_deque_steal(&pool->workers[i].deque)) != NULL)
+		while ((job = mpp_deque_steal(&w->inbox)) != NULL || (job = mpp_deque_steal(&w->deque)) != NULL)
 			mpp_single_discard_popped(job, code);
 	}
 }
@@ -389,9 +389,9 @@ static void join_threads(mppool *pool)
 {
 	struct mpp_handler *h, *next;
 
-	for (size_t i = 0; i < pool->nworkers; i++)
-		if (pool->workers[i].started)
-			mpp_thread_join(pool->workers[i].thread);
+	for (size_t i = 0; i < mpp_peek(&pool->nplaces); i++)
+		if (mpp_worker_at(pool, i)->started)
+			mpp_thread_join(mpp_worker_at(pool, i)->thread);
 	for (h = pool->left; h; h = next) {
 		next = h->next;
 		mpp_thread_join(h->thread);
@@ -448,18 +448,11 @@ MPP_PUBLIC int mppool_join(mppool *pool, double timeout)
 	return await_threads(pool, deadline);
 }
 
-static void free_worker(struct mpp_worker *w)
-{
-	mpp_deque_fini(&w->deque);
-	mpp_deque_fini(&w->inbox);
-}
-
 static void free_pool(mppool *pool)
 {
 	for (int p = 0; p < MPP_PRIORITIES; p++)
 		mpp_queue_fini(&pool->queue[p]);
-	for (size_t i = 0; pool->workers && i < pool->nworkers; i++)
-		free_worker(&pool->workers[i]);
+	mpp_places_free(pool);
 	if (pool->broken)
 		mpp_failure_free(pool->broken);
 	mpp_event_close(&pool->event);
@@ -467,8 +460,6 @@ static void free_pool(mppool *pool)
 		mpp_trace_abandon(pool->trace);
 	else
 		mpp_trace_close(pool->trace);
-	mpp_free(pool->workers);
-	mpp_free(pool->advertised);
 	mpp_free((void *)(uintptr_t)pool->options.name);
 	mpp_free((void *)(uintptr_t)pool->options.cpus);
 	mpp_free(pool);
@@ -481,10 +472,12 @@ static void abandon_singles(mppool *pool)
 	while ((job = pop_any_locked(pool)) != NULL)
 		if (job->kind == MPP_SINGLE)
 			mpp_job_abandon_queued(job);
-	for (size_t i = 0; i < pool->nworkers; i++)
-		while ((job = mpp_deque_steal(&pool->workers[i].inbox)) != NULL ||
-		       (job = mpp_deque_steal(&pool->workers[i].deque)) != NULL)
+	for (size_t i = 0; i < mpp_peek(&pool->nplaces); i++) {
+		struct mpp_worker *w = mpp_worker_at(pool, i);
+
+		while ((job = mpp_deque_steal(&w->inbox)) != NULL || (job = mpp_deque_steal(&w->deque)) != NULL)
 			mpp_job_abandon_queued(job);
+	}
 }
 
 static void free_handlers(struct mpp_handler *h)
@@ -582,24 +575,11 @@ static char *copy_bytes(const void *from, size_t size)
 	return copy ? memcpy(copy, from, size) : NULL;
 }
 
-static int init_worker(mppool *pool, size_t i)
-{
-	struct mpp_worker *w = &pool->workers[i];
-
-	mpp_deque_init(&w->deque);
-	mpp_deque_init(&w->inbox);
-	w->pool = pool;
-	w->index = (int)i;
-	w->batch = 1;
-	w->stream_batch = 1;
-	return mpp_deque_reserve(&w->deque, 1) || mpp_deque_reserve(&w->inbox, 1) ? ENOMEM : 0;
-}
-
 static int init_pool(mppool *pool, const struct mppool_options *o)
 {
 	size_t n = o->workers ? (size_t)o->workers : default_workers();
 	const char *name = o->name ? o->name : "mppool";
-	int error = 0, cpus = mpp_cpu_usable();
+	int error, cpus = mpp_cpu_usable();
 
 	pool->options = *o;
 	pool->options.trace = NULL;      /* mpp_trace_open() has it from the caller */
@@ -611,14 +591,10 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	mpp_lock_init(&pool->lock, MPP_RANK_POOL);
 	mpp_poke(&pool->urgent, -1);
 	pool->event = (struct mpp_event)MPP_EVENT_INIT;
-	pool->workers = mpp_alloc_aligned(mpp_mul_overflows(n, sizeof *pool->workers) ? SIZE_MAX
-	                                                                               : n * sizeof *pool->workers);
-	pool->advertised = mpp_zalloc((n + 63) / 64 * sizeof pool->advertised[0]);
-	if (!pool->options.name || (o->cpus && !pool->options.cpus) || !pool->workers || !pool->advertised)
+	mpp_poke(&pool->nworkers, n);
+	if (!pool->options.name || (o->cpus && !pool->options.cpus))
 		return ENOMEM;
-	pool->nworkers = n;
-	for (size_t i = 0; i < n && !error; i++)
-		error = init_worker(pool, i);
+	error = mpp_places_make(pool, n);
 	if (!error)
 		error = mpp_trace_open(o->trace, pool, pool->options.name, &pool->trace);
 	return error;
@@ -630,11 +606,11 @@ static int start_threads(mppool *pool)
 {
 	bool result_handler = !mpp_pool_is_polled(pool);
 	int error = 0;
-	size_t i = 0;
+	size_t i = 0, n = mpp_peek(&pool->nworkers);
 
-	pool->nalive = pool->nworkers;
-	pool->nstarting = pool->nworkers;
-	pool->nthreads = pool->nworkers + result_handler;
+	pool->nalive = n;
+	pool->nstarting = n;
+	pool->nthreads = n + result_handler;
 	if (result_handler)
 		error = mpp_result_handler_start(pool);
 	if (error) {
@@ -644,17 +620,15 @@ static int start_threads(mppool *pool)
 		return error;
 	}
 	error = mpp_task_handler_start(pool);
-	while (i < pool->nworkers && !error)
-		if ((error = mpp_worker_start(&pool->workers[i], pthread_self())) == 0)
+	while (i < n && !error)
+		if ((error = mpp_worker_start(mpp_worker_at(pool, i), pthread_self())) == 0)
 			i++;
 	if (!error)
 		return 0;
 	mpp_lock(&pool->lock);
-	if (i < pool->nworkers)
-		pool->workers[i].started = false;
-	pool->nalive -= pool->nworkers - i;
-	pool->nthreads -= pool->nworkers - i;
-	pool->nstarting -= pool->nworkers - i;
+	pool->nalive -= n - i;
+	pool->nthreads -= n - i;
+	pool->nstarting -= n - i;
 	mpp_pool_advance_locked(pool);           /* an initializer may have failed, and all be gone that had started */
 	mpp_unlock(&pool->lock);
 	return error;

@@ -45,6 +45,16 @@
 
 #define MPP_PRIORITIES 3         /* index 0: -1 ... 2: 1 */
 
+/* Workers are found by their index without a lock, and their number may grow: so their places are in crews of 64, and
+ * the crews in segments, each twice as large as the one before. Nothing of it moves or goes before the pool does. */
+#define MPP_CREW 64
+#define MPP_SEGMENTS 26          /* INT_MAX places */
+
+struct mpp_crew {
+	_Atomic uint64_t advertised;     /* a bit per worker whose inbox or deque may hold something; its owner writes it */
+	_Atomic(struct mpp_worker *) worker[MPP_CREW];
+};
+
 struct mpp_worker {
 	struct mpp_deque deque;                          /* what its own tasks submitted: it takes the newest */
 	struct mpp_deque inbox;                          /* what it took from the queue at once: all take the oldest */
@@ -60,6 +70,7 @@ struct mpp_worker {
 	/* Its own thread's: */
 	alignas(MPP_LINE) struct mpp_tally tally;        /* read by mppool_stats() */
 	mppool *pool;
+	struct mpp_crew *crew;                           /* constant: its index is there */
 	int index;
 	void *state;                                     /* the initializer's */
 	struct mpp_trace_row *row;                       /* NULL: not traced */
@@ -69,7 +80,7 @@ struct mpp_worker {
 	size_t stream_batch;                             /* chunks of a stream to take at once */
 	size_t chunks_left;                              /* until it retires */
 	unsigned turns;
-	bool advertised;                                 /* its bit in pool->advertised is set */
+	bool advertised;                                 /* its bit in its crew is set */
 	bool initialized;                                /* the finalizer is due */
 	/* Handed from a thread to its successor, which joins it first: */
 	pthread_t thread, before;
@@ -86,12 +97,14 @@ struct mpp_handler {             /* of generators */
 struct mppool {
 	/* Constant after creation. */
 	struct mppool_options options;   /* name and cpus are the pool's own copies */
-	size_t nworkers;
-	struct mpp_worker *workers;
-	_Atomic uint64_t *advertised;    /* a bit per worker whose inbox or deque may hold something; its owner writes it */
 	struct mpp_trace *trace;         /* NULL: there is none */
 	unsigned char generation;        /* of the process */
 	uint32_t most_searching;
+	/* These only when it is resized; the lock writes. */
+	_Atomic size_t nworkers;         /* as many as there should be */
+	_Atomic size_t nplaces;          /* places that there are: more than nworkers, if it was larger once */
+	_Atomic(struct mpp_crew *) crews[MPP_SEGMENTS];  /* segment s has 2^s of them */
+	struct mpp_places *places;       /* their memory: crew.c */
 
 	/* One line with all that a submit, or the taking of a batch, looks at besides the queue. What is atomic is looked
 	 * at without the lock and written under it. */
@@ -177,6 +190,32 @@ void mpp_pool_unlist_locked(struct mpp_multi *m);
 void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why);
 
 void mpp_pool_thread_gone(mppool *pool);         /* a thread's last look at the pool */
+
+static inline size_t mpp_segment_of(size_t crew)
+{
+	size_t s = 0;
+
+	while ((crew + 1) >> (s + 1))
+		s++;
+	return s;
+}
+
+static inline struct mpp_crew *mpp_crew_at(const mppool *pool, size_t crew)
+{
+	size_t s = mpp_segment_of(crew);
+
+	return mpp_load(&pool->crews[s]) + (crew + 1 - ((size_t)1 << s));
+}
+
+/* i is less than nplaces. */
+static inline struct mpp_worker *mpp_worker_at(const mppool *pool, size_t i)
+{
+	return mpp_load(&mpp_crew_at(pool, i / MPP_CREW)->worker[i % MPP_CREW]);
+}
+
+/* Places for n workers at least: crew.c. One caller at a time. 0 or ENOMEM; then there are fewer. */
+int mpp_places_make(mppool *pool, size_t n);
+void mpp_places_free(mppool *pool);
 
 /* Does the pool belong to the process that this one was forked from? */
 static inline bool mpp_pool_is_foreign(const mppool *pool)

@@ -46,11 +46,13 @@ static void count_worker(struct mpp_worker *w, struct mppool_worker_counters *c)
 /* Ends first, then what was submitted: so a count of items that wait is never negative for want of a moment. */
 static void count_workers(const mppool *pool, struct mppool_counters *c)
 {
-	c->workers_ever = pool->nworkers;
-	for (size_t i = 0; i < pool->nworkers; i++) {
+	size_t places = mpp_load_seq(&pool->nplaces);
+
+	c->workers_ever = places;
+	for (size_t i = 0; i < places; i++) {
 		struct mppool_worker_counters w;
 
-		count_worker(&pool->workers[i], &w);
+		count_worker(mpp_worker_at(pool, i), &w);
 		c->done += w.done;
 		c->failed += w.failed;
 		c->running += w.running;
@@ -60,8 +62,8 @@ static void count_workers(const mppool *pool, struct mppool_counters *c)
 			memcpy((char *)c->per_worker + i * c->per_worker_size, &w,
 			       mpp_min(c->per_worker_size, sizeof w));
 	}
-	for (size_t i = 0; i < pool->nworkers; i++)
-		c->submitted += mpp_load(&pool->workers[i].tally.submitted);
+	for (size_t i = 0; i < places; i++)
+		c->submitted += mpp_load(&mpp_worker_at(pool, i)->tally.submitted);
 }
 
 /* Of generators whose drawing may not be over; the others were counted when their calls completed. */
@@ -94,7 +96,7 @@ static void count_all(mppool *pool, struct mppool_counters *c)
 	c->submitted += pool->submitted + drawn_locked(pool);
 	c->queued = mpp_peek(&pool->queued);
 	c->most_queued = pool->most_queued = mpp_max(pool->most_queued, mpp_peek(&pool->queued));
-	c->workers = pool->nworkers;
+	c->workers = mpp_peek(&pool->nworkers);
 	c->workers_alive = pool->nalive;
 	c->workers_busy = pool->nbusy;
 	c->most_busy = pool->most_busy;
@@ -132,7 +134,7 @@ static const char *const states[] = {"RUN", "CLOSE", "TERMINATE", "BROKEN"};    
 static size_t describe_pool(const mppool *pool, char *text, size_t size)
 {
 	return (size_t)snprintf(text, size, "<mppool.Pool state=%s pool_size=%zu>", states[mpp_load(&pool->state)],
-	                        pool->nworkers);
+	                        mpp_peek(&pool->nworkers));
 }
 
 static size_t describe_counters(const struct mppool_counters *c, char *text, size_t size)

@@ -427,7 +427,7 @@ static int new_stream(struct submission *sub, struct mpp_func *func, const struc
 
 static int new_map(struct submission *sub, const struct map_call *call, struct mpp_multi **ret_multi)
 {
-	size_t workers = sub->pool->nworkers;
+	size_t workers = mpp_peek(&sub->pool->nworkers);
 	struct mpp_stream_options o = {
 		.sink = true, .keep = call->keep, .chunksize = call->chunksize, .workers = workers};
 	struct mpp_items items;
@@ -553,7 +553,7 @@ static int new_imap(struct submission *sub, const struct imap_call *call, struct
 
 	if (error)
 		return error;
-	o.workers = sub->pool->nworkers;
+	o.workers = mpp_peek(&sub->pool->nworkers);
 	error = mpp_items_get(call->items, &func->f, &items);
 	if (!error)
 		error = new_stream(sub, func, &items, &o, ret_multi);

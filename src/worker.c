@@ -289,7 +289,8 @@ static void take_singles_locked(struct mpp_worker *w, struct work *work, int p)
 	size_t most = 1, n;
 
 	if (w->batch > 1 && may_take_several(w) && mpp_deque_is_empty(&w->inbox))
-		most = brisk ? BATCH_MOST : mpp_min(w->batch, mpp_chunk_count(pool->queue[p].count, pool->nworkers));
+		most = brisk ? BATCH_MOST
+		             : mpp_min(w->batch, mpp_chunk_count(pool->queue[p].count, mpp_peek(&pool->nworkers)));
 	n = pop_singles_locked(pool, p, calls, most);
 	if (n > 1) {
 		mpp_worker_advertise(w);
@@ -364,17 +365,12 @@ static void adapt_batch(struct mpp_worker *w)
 
 /* -------------------------------------------------------------------------------------------------------- stealing */
 
-static size_t advertised_words(const mppool *pool)
-{
-	return (pool->nworkers + 63) / 64;
-}
-
 void mpp_worker_advertise(struct mpp_worker *w)
 {
 	if (mpp_likely(w->advertised))
 		return;
 	w->advertised = true;
-	mpp_or(&w->pool->advertised[w->index / 64], (uint64_t)1 << w->index % 64);
+	mpp_or(&w->crew->advertised, (uint64_t)1 << w->index % MPP_CREW);
 }
 
 static void unadvertise(struct mpp_worker *w)
@@ -382,7 +378,7 @@ static void unadvertise(struct mpp_worker *w)
 	if (!w->advertised)
 		return;
 	w->advertised = false;
-	mpp_and(&w->pool->advertised[w->index / 64], ~((uint64_t)1 << w->index % 64));
+	mpp_and(&w->crew->advertised, ~((uint64_t)1 << w->index % MPP_CREW));
 }
 
 static size_t lowest_bit(uint64_t bits)
@@ -394,31 +390,37 @@ static size_t lowest_bit(uint64_t bits)
 	return n;
 }
 
-/* The first worker from `from` on whose deque may hold something; nworkers: none. */
-static size_t next_advertised(const mppool *pool, size_t from)
+/* The first worker with an index of at least *at whose deque may hold something; *at is then behind it. NULL: none. */
+static struct mpp_worker *next_advertised(const mppool *pool, size_t *at)
 {
-	for (size_t word = from / 64; word < advertised_words(pool); word++) {
-		uint64_t bits = mpp_load_seq(&pool->advertised[word]);
+	size_t places = mpp_load_seq(&pool->nplaces);
 
-		if (word == from / 64)
-			bits &= ~(uint64_t)0 << from % 64;
-		if (bits)
-			return word * 64 + lowest_bit(bits);
+	while (*at < places) {
+		size_t crew = *at / MPP_CREW;
+		uint64_t bits = mpp_load_seq(&mpp_crew_at(pool, crew)->advertised);
+
+		bits &= ~(uint64_t)0 << *at % MPP_CREW;
+		if (bits) {
+			*at = crew * MPP_CREW + lowest_bit(bits) + 1;
+			return mpp_worker_at(pool, *at - 1);
+		}
+		*at = (crew + 1) * MPP_CREW;
 	}
-	return pool->nworkers;
+	return NULL;
 }
 
 static struct mpp_job *steal(struct mpp_worker *w)
 {
-	mppool *pool = w->pool;
+	struct mpp_worker *victim;
+	size_t at = 0;
 
-	for (size_t i = next_advertised(pool, 0); i < pool->nworkers; i = next_advertised(pool, i + 1)) {
-		struct mpp_job *job = mpp_deque_steal(&pool->workers[i].inbox);
+	while ((victim = next_advertised(w->pool, &at)) != NULL) {
+		struct mpp_job *job = mpp_deque_steal(&victim->inbox);
 
 		if (!job)
-			job = mpp_deque_steal(&pool->workers[i].deque);
+			job = mpp_deque_steal(&victim->deque);
 		if (job) {
-			MPP_PROBE_STEAL(pool, job, (int)i, 1);
+			MPP_PROBE_STEAL(w->pool, job, victim->index, 1);
 			return job;
 		}
 	}
@@ -427,12 +429,12 @@ static struct mpp_job *steal(struct mpp_worker *w)
 
 static bool anything_to_steal(mppool *pool, bool inboxes)
 {
-	for (size_t i = next_advertised(pool, 0); i < pool->nworkers; i = next_advertised(pool, i + 1)) {
-		struct mpp_worker *w = &pool->workers[i];
+	struct mpp_worker *w;
+	size_t at = 0;
 
+	while ((w = next_advertised(pool, &at)) != NULL)
 		if (!mpp_deque_is_empty(&w->deque) || (inboxes && !mpp_deque_is_empty(&w->inbox)))
 			return true;
-	}
 	return false;
 }
 
@@ -1006,14 +1008,16 @@ int mpp_worker_start(struct mpp_worker *w, pthread_t before)
 {
 	const struct mppool_options *o = &w->pool->options;
 	struct mpp_thread_options options = {o->stack_size, o->ncpus ? o->cpus[(size_t)w->index % o->ncpus] : -1};
-	bool had_before = w->has_before;
+	bool had_before = w->has_before, was_started = w->started;
 	int error;
 
 	w->has_before = w->started;
 	w->before = before;
 	w->started = true;
 	error = mpp_thread_start(&options, worker_main, w);
-	if (error)
+	if (error) {
 		w->has_before = had_before;
+		w->started = was_started;
+	}
 	return error;
 }

@@ -1,0 +1,94 @@
+/* layer 3: the places of a pool's workers, in a directory that grows and never moves. */
+#include "pool.h"
+
+#include "memory.h"
+
+static size_t crews_in(size_t segment)
+{
+	return (size_t)1 << segment;
+}
+
+static int make_segment(mppool *pool, size_t segment)
+{
+	struct mpp_crew *crews;
+
+	if (segment >= MPP_SEGMENTS)
+		return ENOMEM;
+	if (mpp_peek(&pool->crews[segment]))
+		return 0;
+	crews = mpp_alloc_aligned(crews_in(segment) * sizeof *crews);
+	if (!crews)
+		return ENOMEM;
+	mpp_store(&pool->crews[segment], crews);         /* published by nplaces */
+	return 0;
+}
+
+static int init_worker(struct mpp_worker *w, mppool *pool, size_t i)
+{
+	mpp_deque_init(&w->deque);
+	mpp_deque_init(&w->inbox);
+	w->pool = pool;
+	w->crew = mpp_crew_at(pool, i / MPP_CREW);
+	w->index = (int)i;
+	w->batch = 1;
+	w->stream_batch = 1;
+	if (mpp_deque_reserve(&w->deque, 1) == 0 && mpp_deque_reserve(&w->inbox, 1) == 0)
+		return 0;
+	mpp_deque_fini(&w->deque);
+	return ENOMEM;
+}
+
+/* The workers that are made at once. */
+struct mpp_places {
+	struct mpp_places *next;
+	alignas(MPP_LINE) struct mpp_worker worker[];
+};
+
+static int make_places(mppool *pool, size_t from, size_t n)
+{
+	size_t most = ((size_t)PTRDIFF_MAX - sizeof(struct mpp_places)) / sizeof(struct mpp_worker);
+	struct mpp_places *places;
+	int error;
+
+	places = n - from > most ? NULL
+	                         : mpp_alloc_aligned(sizeof *places + (n - from) * sizeof places->worker[0]);
+	if (!places)
+		return ENOMEM;
+	places->next = pool->places;
+	pool->places = places;
+	for (size_t i = from; i < n; i++) {
+		struct mpp_worker *w = &places->worker[i - from];
+
+		error = make_segment(pool, mpp_segment_of(i / MPP_CREW));
+		if (!error)
+			error = init_worker(w, pool, i);
+		if (error)
+			return error;    /* what there is stays */
+		mpp_poke(&w->crew->worker[i % MPP_CREW], w);
+		mpp_store_seq(&pool->nplaces, i + 1);    /* publishes the place; P2: before anything is in its deques */
+	}
+	return 0;
+}
+
+int mpp_places_make(mppool *pool, size_t n)
+{
+	size_t from = mpp_peek(&pool->nplaces);
+
+	return from < n ? make_places(pool, from, n) : 0;
+}
+
+void mpp_places_free(mppool *pool)
+{
+	for (size_t i = 0; i < mpp_peek(&pool->nplaces); i++) {
+		mpp_deque_fini(&mpp_worker_at(pool, i)->deque);
+		mpp_deque_fini(&mpp_worker_at(pool, i)->inbox);
+	}
+	while (pool->places) {
+		struct mpp_places *next = pool->places->next;
+
+		mpp_free(pool->places);
+		pool->places = next;
+	}
+	for (size_t s = 0; s < MPP_SEGMENTS; s++)
+		mpp_free(mpp_peek(&pool->crews[s]));
+}
