@@ -60,6 +60,8 @@ section()
 <body>
 <div class="manual-text">
 <h1>mppool $PACKAGE_VERSION: the manual</h1>
+<p>The <a href="mppool_tutorial.7.html">tutorial</a> is the place to begin; for those who know Python's pool it is
+<a href="mppool_python.7.html">from Python to C</a>. <a href="mppool.7.html">mppool(7)</a> is the reference.</p>
 EOF
 	section 7 'Overviews'
 	section 1 'Programs'
