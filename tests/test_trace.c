@@ -749,6 +749,33 @@ START_TEST(test_pools_share_a_file)
 }
 END_TEST
 
+/* The first one opened the file, and need not be the last to go. */
+START_TEST(test_pools_end_in_any_order)
+{
+	const char *const names[] = {"one", "two", "three"};
+	static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}};
+
+	for (size_t order = 0; order < 4; order++) {
+		mppool *of[3];
+		struct json j;
+
+		for (int i = 0; i < 3; i++)
+			of[i] = traced_pool(1, names[i]);
+		for (int i = 0; i < 3; i++) {
+			map_squares(of[orders[order][i]], names[orders[order][i]]);
+			pool_finish(of[orders[order][i]]);
+		}
+		j = load(path);
+		assert_sound(&j);
+		for (int i = 0; i < 3; i++) {
+			ck_assert_uint_eq(items_of(&j, names[i]), (order + 1) * ITEMS);
+			ck_assert_uint_eq(pools(&j, names[i]), order + 1);
+		}
+		free(j.events);
+	}
+}
+END_TEST
+
 START_TEST(test_completed_file_is_gone_on_with)
 {
 	struct json j;
@@ -1182,6 +1209,7 @@ static void fill_suite(Suite *suite)
 	tcase = add_case(suite, "files");
 	tcase_add_checked_fixture(tcase, make_folder, remove_folder);
 	tcase_add_test(tcase, test_pools_share_a_file);
+	tcase_add_test(tcase, test_pools_end_in_any_order);
 	tcase_add_test(tcase, test_completed_file_is_gone_on_with);
 	tcase_add_test(tcase, test_earlier_run_is_replaced);
 	tcase_add_test(tcase, test_unwritable_file_is_told_once);
