@@ -25,7 +25,7 @@
 #define AXIS 34
 #define TALL 1000                /* from here on there is an axis at the top, too */
 #define LEGEND_LINE 18
-#define LEGEND_COLUMN 260
+#define LEGEND_COLUMN 250
 #define DEPTHS 4                 /* nested more deeply is drawn like this */
 #define SHADES 6                 /* of what is narrower than a pixel */
 #define LABEL 10                 /* size of the letters in spans */
@@ -120,6 +120,15 @@ static void put_character(const char *text)
 		fputs("&quot;", stdout);
 	else
 		fwrite(text, 1, length, stdout);
+}
+
+static double width_of_text(const char *text)
+{
+	double width = 0;
+
+	for (const char *s = text; *s; s += step_over(s))
+		width += width_of(s);
+	return width;
 }
 
 /* As much as there is room for, in sizes of the letters; with an ellipsis if that is not all. */
@@ -262,7 +271,7 @@ static void put_title(const struct picture *p, const struct span *s)
 	printf("</title>");
 }
 
-/* As long as there is room before what is inside of it. */
+/* As long as there is room before what is inside of it. Less than some letters would say nothing. */
 static void put_label(const struct picture *p, const struct span *s, double x, double width)
 {
 	const struct trace *t = p->trace;
@@ -273,7 +282,7 @@ static void put_label(const struct picture *p, const struct span *s, double x, d
 	if (next < t->spans + t->nspans && next->row == s->row && next->depth > s->depth)
 		width = fmin(width, x_of(p, next->start) - x);
 	room = (width - 8) / LABEL;
-	if (s->depth > 0 || room < 2.5 || p->look->bar < LABEL + 2 || is_idle(f))
+	if (s->depth > 0 || p->look->bar < LABEL + 2 || is_idle(f) || (room < 5 && room < width_of_text(f->name)))
 		return;
 	printf("<text class=\"in\" x=\"%.1f\" y=\"%.1f\" style=\"fill:%s\">", LEFT + x + 4,
 	       p->y + p->look->bar / 2 + 4, f->wait ? "#333" : colours[f->colour].text);
