@@ -45,6 +45,8 @@ struct mpp_trace {
 	_Atomic int64_t sampled;         /* when the queue's length was last noted */
 	_Atomic size_t sample;           /* and what it was */
 	_Atomic int64_t interval;        /* the shortest time between two notes of it: four grains of a coarse row */
+	_Atomic int64_t left_at;         /* when one was left out last, so soon after another; 0: one was noted */
+	_Atomic size_t left_out;         /* and what it was */
 	char name[128];
 };
 
@@ -268,38 +270,61 @@ static void queue_event(struct event *e, uint64_t id, int64_t when, size_t queue
 	put(e, "}}");
 }
 
-/* Was it noted only just now, or is it the same? If not it is going to be. */
+/* Was it noted only just now, or is it the same? If not it is going to be. Threads that come at once may mix up what
+ * was left out: a moment of the curve. */
 static bool is_news(struct mpp_trace *trace, int64_t when, size_t queued, int64_t interval)
 {
 	int64_t before = mpp_peek(&trace->sampled);
 
-	if (mpp_peek(&trace->sample) == queued || when - before < interval || !mpp_cas(&trace->sampled, &before, when))
+	if (when - before < interval) {
+		mpp_poke(&trace->left_out, queued);
+		mpp_poke(&trace->left_at, when);
+		return false;
+	}
+	if (mpp_peek(&trace->sample) == queued && mpp_peek(&trace->left_at) == 0)
+		return false;
+	if (!mpp_cas(&trace->sampled, &before, when))
 		return false;
 	mpp_poke(&trace->sample, queued);
 	return true;
 }
 
-/* As of that time, which may have been before the last that was noted. */
-static void note_queue(struct mpp_trace_row *row, int64_t when, size_t queued)
+/* What it had been until now, if that was left out: a burst of calls is seen at its end, not with the next change. */
+static bool take_left_out(struct mpp_trace *trace, int64_t when, struct event *e)
+{
+	int64_t at = mpp_peek(&trace->left_at);
+
+	if (at == 0 || at >= when)
+		return false;
+	mpp_poke(&trace->left_at, 0);
+	queue_event(e, trace->id, at, mpp_peek(&trace->left_out));
+	return true;
+}
+
+static void emit_queue(struct mpp_trace_row *row, int64_t when, size_t queued)
 {
 	struct event e;
 
-	if (!row->trace || (when > mpp_peek(&row->trace->sampled) && !is_news(row->trace, when, queued, 0)))
-		return;
+	if (take_left_out(row->trace, when, &e))
+		emit(row, &e, when);
 	queue_event(&e, row->id, when, queued);
 	emit(row, &e, when);
+}
+
+/* As of that time, which may have been before the last that was noted. */
+static void note_queue(struct mpp_trace_row *row, int64_t when, size_t queued)
+{
+	if (row->trace && (when <= mpp_peek(&row->trace->sampled) || is_news(row->trace, when, queued, 0)))
+		emit_queue(row, when, queued);
 }
 
 void mpp_trace_queue_seen(struct mpp_trace_row *row, size_t queued)
 {
 	int64_t now = mpp_now();
-	struct event e;
 	int saved = errno;
 
-	if (!is_news(row->trace, now, queued, mpp_peek(&row->trace->interval)))
-		return;
-	queue_event(&e, row->id, now, queued);
-	emit(row, &e, now);
+	if (is_news(row->trace, now, queued, mpp_peek(&row->trace->interval)))
+		emit_queue(row, now, queued);
 	errno = saved;
 }
 
@@ -311,9 +336,11 @@ void mpp_trace_queue_seen_outside(struct mpp_trace *trace, size_t queued)
 
 	if (!is_news(trace, now, queued, mpp_peek(&trace->interval)))
 		return;
-	queue_event(&e, trace->id, now, queued);
 	mpp_assert_unlocked();
 	mpp_lock(&lock);
+	if (take_left_out(trace, now, &e))
+		append_outside_locked(trace, &e);
+	queue_event(&e, trace->id, now, queued);
 	append_outside_locked(trace, &e);
 	mpp_unlock(&lock);
 	errno = saved;
@@ -727,6 +754,7 @@ void mpp_trace_abandon(struct mpp_trace *trace)
 void mpp_trace_close(struct mpp_trace *trace)
 {
 	struct mpp_trace **link = &traces;
+	struct event e;
 
 	if (!trace)
 		return;
@@ -735,6 +763,8 @@ void mpp_trace_close(struct mpp_trace *trace)
 		link = &(*link)->next;
 	*link = trace->next;
 	mpp_sub(&mpp_trace_live, 1);
+	if (take_left_out(trace, INT64_MAX, &e))
+		append_outside_locked(trace, &e);
 	flush_locked(trace, &trace->outside);
 	mpp_trace_file_close(trace->file);
 	mpp_unlock(&lock);

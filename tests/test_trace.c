@@ -499,6 +499,47 @@ START_TEST(test_neighbours_keep_their_names)
 }
 END_TEST
 
+static double longest_queue(const struct json *j)
+{
+	double longest = 0;
+
+	for (size_t i = 0; i < j->n; i++)
+		if (strcmp(j->events[i].ph, "C") == 0 && j->events[i].queue > longest)
+			longest = j->events[i].queue;
+	return longest;
+}
+
+/* Lengths that follow each other too quickly are not all noted, but the one that stays is. */
+START_TEST(test_burst_of_calls_is_seen_in_the_queue)
+{
+	mppool *pool = traced_pool(1, "burst");
+	const int one = 1, calls = 50;
+	struct mppool_func gated;
+	double when = 0;
+	struct gate gate;
+	struct json j;
+
+	gate_init(&gate);
+	gated = make_func(gate_call, 1, sizeof(int), &gate);
+	assert_ok(mppool_apply_async(pool, &gated, MPPOOL_ARGS(&one), NULL, NULL));
+	gate_wait_arrivals(&gate, 1);
+	for (int i = 0; i < calls; i++)
+		assert_ok(mppool_apply_async(pool, &gated, MPPOOL_ARGS(&one), NULL, NULL));
+	when = seconds_now() * 1e6;
+	pause_briefly();
+	gate_open(&gate);
+	pool_finish(pool);
+	j = load(path);
+	assert_sound(&j);
+	ck_assert_double_eq(longest_queue(&j), calls);
+	for (size_t i = 0; i < j.n; i++)
+		if (strcmp(j.events[i].ph, "C") == 0 && j.events[i].queue > calls - 1)
+			ck_assert_msg(j.events[i].ts <= when, "it is seen %.0f us late", j.events[i].ts - when);
+	free(j.events);
+	gate_destroy(&gate);
+}
+END_TEST
+
 static int nested_call(const void *const args[], void *result, void *context)
 {
 	const int depth = int_arg(args, 0), less = depth - 1;
@@ -1200,6 +1241,7 @@ static void fill_suite(Suite *suite)
 	tcase_add_test(tcase, test_environment_is_the_default);
 	tcase_add_test(tcase, test_names_of_any_bytes);
 	tcase_add_test(tcase, test_neighbours_keep_their_names);
+	tcase_add_test(tcase, test_burst_of_calls_is_seen_in_the_queue);
 	tcase_add_test(tcase, test_nested_tasks_nest);
 	tcase_add_test(tcase, test_handlers_and_hooks_are_there);
 	tcase_add_test(tcase, test_waits_are_there);
