@@ -68,7 +68,8 @@ bad()
 
 # --------------------------------------------------------------------------------------------------------- the picture
 
-# Two workers: one is busy for 75 of 100 microseconds, the other waits for 20 of 50 inside of a task that has a nested one.
+# Two workers: one is busy for 75 of 100 microseconds, the other waits for 20 of 50 inside of a task that has a nested
+# one.
 cat >two.json <<'END'
 [
 {"ph":"M","pid":1,"tid":0,"name":"process_name","args":{"name":"two & more"}},
@@ -145,7 +146,8 @@ has '>draw f<tspan'
 $AWK 'BEGIN {
 	print "["
 	for (i = 0; i < 1000; i++) {
-		printf "{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_name\",\"args\":{\"name\":\"p-w%d\"}},\n", i + 2, i
+		printf "{\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"name\":\"thread_name\",", i + 2
+		printf "\"args\":{\"name\":\"p-w%d\"}},\n", i
 		printf "{\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":0,\"dur\":%d,\"name\":\"f\"},\n", i + 2, i + 1
 	}
 }' >thousand.json
@@ -179,7 +181,7 @@ draws bytes.json
 $AWK 'BEGIN {
 	print "["
 	for (i = 0; i < 300000; i++)
-		printf "%s{\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%d.5,\"dur\":2.25,\"cat\":\"task\",\"name\":\"f%d\"}\n",
+		printf "%s{\"ph\":\"X\",\"pid\":1,\"tid\":%d,\"ts\":%d.5,\"dur\":2.25,\"name\":\"f%d\"}\n",
 			i ? "," : "", 1 + i % 4, i / 4 * 3, i % 3000
 	print "]"
 }' >many.json
@@ -257,14 +259,15 @@ $AWK '
 	{ text = text $0 "\n" }
 	END {
 		srand(1)
-		n = split("{ } [ ] , : \" \\ \\u \\ud800 -1 1e15 -1e15 1e999 1e-320 0 - null true \"ph\" \"X\" \"C\" \"ts\" \"dur\" " \
-			"\"args\" \"calls\" \"busy\" \"pid\" 99999999999999999999 0x10 . e", tokens, " ")
+		n = split("{ } [ ] , : \" \\ \\u \\ud800 -1 1e15 -1e15 1e999 1e-320 0 - null true 0x10 . e " \
+			"\"ph\" \"X\" \"C\" \"ts\" \"dur\" \"args\" \"calls\" \"busy\" \"pid\" 99999999999999999999", tokens, " ")
 		for (i = 1; i <= 200; i++) {
 			changed = text
 			for (k = int(3 * rand()); k >= 0; k--) {
 				at = 1 + int(length(changed) * rand())
 				gone = rand() < 0.5 ? 0 : 1 + int(20 * rand())
-				changed = substr(changed, 1, at - 1) tokens[1 + int(n * rand())] substr(changed, at + gone)
+				token = tokens[1 + int(n * rand())]
+				changed = substr(changed, 1, at - 1) token substr(changed, at + gone)
 			}
 			printf "%s", changed >("changed." i)
 			close("changed." i)

@@ -454,7 +454,8 @@ static void draw_ticks(const struct picture *p, double y)
 
 	for (double n = 0; n * p->step <= length; n++)
 		printf("<text class=\"tick\" x=\"%.1f\" y=\"%.1f\">%.*f%s%s</text>\n",
-		       LEFT + n * p->step * p->scale, y, n > 0 ? decimals : 0, n * p->step / unit, n > 0 ? "" : " ", n > 0 ? "" : name);
+		       LEFT + n * p->step * p->scale, y, n > 0 ? decimals : 0, n * p->step / unit,
+		       n > 0 ? "" : " ", n > 0 ? "" : name);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- pools */
