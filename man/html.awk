@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Mends what mandoc made of one page: links to stubs go to the page that they stand for, links to other manuals are none
-# here, and the name of a function leads to its page. The first file is the list of pages that html.sh makes.
+# here, the name of a function leads to its page, and that of a picture shows it. The first file is the list of pages
+# that html.sh makes.
 
 # The file with the manual of a function, unless it is this one; "" if there is none.
 function elsewhere(name)
@@ -62,7 +63,17 @@ function functions(line,    done, before, code, name, target)
 	return done line
 }
 
+# The name of a picture becomes the picture, which leads to itself in its own size.
+function pictures(line,    name)
+{
+	if (!match(line, /<span class="Pa">trace-[a-z]*\.svg<\/span>/))
+		return line
+	name = substr(line, RSTART + 17, RLENGTH - 24)
+	return substr(line, 1, RSTART - 1) "<a href=\"" name "\"><img src=\"" name "\" alt=\"" name "\"/></a>" \
+		substr(line, RSTART + RLENGTH)
+}
+
 FNR == NR { file[$1] = $2; next }
 /^<html>$/ { print "<html lang=\"en\">"; next }
 /^<body>$/ { print; print "<p class=\"nav\"><a href=\"index.html\">mppool: all pages</a></p>"; next }
-{ print functions(links($0)) }
+{ print pictures(functions(links($0))) }

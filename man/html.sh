@@ -69,5 +69,5 @@ EOF
 	printf '</div>\n</body>\n</html>\n'
 } >"$out/index.html"
 
-cp mppool.css "$out"
+cp mppool.css trace-*.svg "$out"
 rm "$out/pages.tmp"

@@ -60,14 +60,32 @@ dist_man_MANS = \
 	man/mppool_worker_index.3 \
 	man/mppool_worker_state.3
 
-EXTRA_DIST += man/html.awk man/html.sh man/mppool.css
+EXTRA_DIST += man/html.awk man/html.sh man/mppool.css $(trace_pictures)
+
+# Pictures for mppool_tutorial(7) in HTML. make pictures draws them anew, from runs of examples/bottlenecks.
+trace_kinds = chunks lock generator callback
+trace_pictures = \
+	man/trace-callback.svg \
+	man/trace-chunks.svg \
+	man/trace-generator.svg \
+	man/trace-lock.svg
+
+.PHONY: pictures
+pictures: examples/bottlenecks$(EXEEXT) tools/mppool-timeline$(EXEEXT)
+	@rm -rf pictures.tmp && $(MKDIR_P) pictures.tmp
+	for kind in $(trace_kinds); do \
+		MPPOOL_TRACE=pictures.tmp/$$kind.json examples/bottlenecks$(EXEEXT) $$kind || exit 1; \
+		(cd pictures.tmp && ../tools/mppool-timeline$(EXEEXT) -w 800 $$kind.json) \
+			>'$(srcdir)'/man/trace-$$kind.svg || exit 1; \
+	done
+	@rm -rf pictures.tmp
 
 # make html: the manual for a browser, in the folder html of the build. make install-html installs it.
 make_html = MANDOC='$(MANDOC)' AWK='$(AWK)' srcdir='$(srcdir)' PACKAGE_VERSION='$(PACKAGE_VERSION)' \
 	$(SHELL) $(srcdir)/man/html.sh
 
 html-local: html/index.html
-html/index.html: $(dist_man_MANS) man/html.awk man/html.sh man/mppool.css
+html/index.html: $(dist_man_MANS) man/html.awk man/html.sh man/mppool.css $(trace_pictures)
 	@test -n '$(MANDOC)' || { echo "make html needs mandoc, which was not found by configure"; exit 1; }
 	$(AM_V_GEN)rm -rf html && $(make_html) html
 

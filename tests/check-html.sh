@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# make html: there is a page for every page of the manual, the index leads to all of them, and every link leads to a
-# file and a place that are there.
+# make html: there is a page for every page of the manual, the index leads to all of them, and every link and every
+# picture leads to a file and a place that are there.
 set -u
 if test -z "$MANDOC"; then
 	echo "skipped: there is no mandoc to make the pages"
@@ -31,7 +31,8 @@ cd "$tmp/html" || exit 99
 for page in *.html; do
 	tr '<' '\n' <"$page" | tr '\t' ' ' |
 		sed -n -e "s/^[a-z0-9]* \(.* \)\{0,1\}id=\"\([^\"]*\)\".*/$page id \2/p" \
-			-e "s/^[a-z0-9]* \(.* \)\{0,1\}href=\"\([^\"]*\)\".*/$page href \2/p"
+			-e "s/^[a-z0-9]* \(.* \)\{0,1\}href=\"\([^\"]*\)\".*/$page href \2/p" \
+			-e "s/^img \(.* \)\{0,1\}src=\"\([^\"]*\)\".*/$page href \2/p"
 done >"$tmp/marks"
 # shellcheck disable=SC2016
 $AWK '
@@ -51,4 +52,8 @@ $AWK '
 		print links " links"
 		exit bad || links < 100
 	}' "$tmp/marks" || status=1
+if test "$(grep -c '<img ' mppool_tutorial.7.html)" != 4; then
+	echo "the tutorial does not have its four pictures"
+	status=1
+fi
 exit $status
