@@ -116,7 +116,7 @@ struct mppool {
 	_Atomic size_t queued;           /* calls and open multis: what a searcher looks at */
 	struct mpp_worker *idle;         /* the last to sleep is the first to be woken */
 	struct mpp_worker *standby;      /* P6: an idle one that looks again by itself; or NULL */
-	unsigned takes;                  /* from the queue */
+	unsigned takes;                  /* of calls from the queue */
 	bool brisk;                      /* P6: the last taker went quickly through all that it had taken */
 	size_t nalive;                   /* workers in service */
 
@@ -124,6 +124,8 @@ struct mppool {
 	uint64_t submitted;              /* items of calls that passed through the queue; of generators: that completed */
 	size_t most_queued;              /* highest value of `queued` */
 	int64_t looked;                  /* when mppool_stats() last read a worker's clock */
+	unsigned seen_takes;             /* P6: `takes` as one who stood by saw it last, */
+	int64_t seen_at;                 /* and when it first did */
 	struct mpp_queue queue[MPP_PRIORITIES];          /* struct mpp_job: singles, and multis not yet exhausted */
 	size_t queued_multis[MPP_PRIORITIES];            /* how many of them are multis */
 	struct mpp_multi *open_first[MPP_PRIORITIES], *open_last[MPP_PRIORITIES];        /* streams with items to claim */

@@ -301,6 +301,7 @@ static void take_singles_locked(struct mpp_worker *w, struct work *work, int p)
 	work->single = calls[0];
 	w->took = n;
 	pool->brisk = brisk;
+	pool->takes++;
 }
 
 /* P5: is there a batch with calls that have not started? They were submitted before what is in the
@@ -325,7 +326,7 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 	if (p < 0)
 		return NOTHING;
 	head = mpp_queue_peek(&pool->queue[p]);
-	if (pool->open_first[p] && (!head || ++pool->alternate % 2)) {
+	if (pool->open_first[p] && ((!head && !open_batch_locked(w, p)) || ++pool->alternate % 2)) {
 		work->multi = pool->open_first[p];
 		work->open = true;
 		remove_open_locked(pool, work->multi);
@@ -344,7 +345,6 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 	}
 	if (work->multi)
 		mpp_multi_ref(work->multi);
-	pool->takes++;
 	mpp_pool_hints_locked(pool);
 	return TOOK;
 }
@@ -636,22 +636,31 @@ static bool may_stand_by_locked(const struct mpp_worker *w)
 	return keeps_up_locked(pool) && !pool->standby && mpp_peek(&pool->nidle) + 1 < pool->nalive && !must_leave(pool);
 }
 
-/* P6. Predicate: as of sleep_idle(); or a moment passed, and no call was taken meanwhile. */
+/* Since when has nobody taken a call, as far as those who stand by have seen? */
+static int64_t untaken_since_locked(mppool *pool)
+{
+	if (pool->seen_takes != pool->takes) {
+		pool->seen_takes = pool->takes;
+		pool->seen_at = mpp_now();
+	}
+	return pool->seen_at;
+}
+
+/* P6. Predicate: as of sleep_idle(); or a moment passed since a call was taken. Whoever is woken meanwhile, and stands
+ * by again, does not begin that moment anew. */
 static void stand_by_locked(struct mpp_worker *w)
 {
 	mppool *pool = w->pool;
 	int64_t moment = STANDBY;
-	unsigned takes;
 
 	do {
-		takes = pool->takes;
 		pool->standby = w;
-		sleep_locked(w, mpp_now() + moment);
+		sleep_locked(w, untaken_since_locked(pool) + moment);
 		moment = moment < STANDBY_MOST ? 2 * moment : moment;
 		if (pool->standby != w)
 			return;          /* it was woken */
 		pool->standby = NULL;
-		if (pool->takes == takes)
+		if (pool->seen_takes == pool->takes)
 			pool->brisk = false;
 	} while (may_stand_by_locked(w));
 }
