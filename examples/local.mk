@@ -12,6 +12,7 @@ plain_examples = \
 	examples/portscan \
 	examples/progress_bar \
 	examples/psort \
+	examples/resize \
 	examples/stats \
 	examples/wait_first_completed \
 	examples/wordcount \

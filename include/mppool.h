@@ -195,6 +195,7 @@ int mppool_create(const struct mppool_options *options, mppool **ret_pool);     
 int mppool_close(mppool *pool);                  /* no new work from outside; idempotent; does not wait */
 int mppool_terminate(mppool *pool);              /* what has not started never will; does not wait */
 int mppool_wait_idle(mppool *pool, double timeout);      /* until nothing waits or runs; the pool stays open */
+int mppool_resize(mppool *pool, int workers);    /* more of them: waits for their initializers; fewer: for nobody */
 int mppool_join(mppool *pool, double timeout);   /* until all threads of the pool are gone */
 int mppool_destroy(mppool *pool);                /* terminates if need be, joins, frees; NULL: nothing */
 int mppool_state(const mppool *pool);            /* MPPOOL_RUN ... MPPOOL_BROKEN */

@@ -31,6 +31,7 @@ dist_man_MANS = \
 	man/mppool_raise.3 \
 	man/mppool_raise_message.3 \
 	man/mppool_raised.3 \
+	man/mppool_resize.3 \
 	man/mppool_result_cancel.3 \
 	man/mppool_result_error.3 \
 	man/mppool_result_free.3 \

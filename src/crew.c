@@ -77,9 +77,92 @@ int mpp_places_make(mppool *pool, size_t n)
 	return from < n ? make_places(pool, from, n) : 0;
 }
 
+size_t mpp_places_enlist_locked(mppool *pool, size_t from, size_t n)
+{
+	size_t enlisted = 0;
+
+	for (size_t i = from; i < n; i++) {
+		struct mpp_worker *w = mpp_worker_at(pool, i);
+
+		mpp_poke(&w->dismissed, false);
+		if (w->on_duty)
+			continue;
+		w->on_duty = w->enlisted = true;
+		enlisted++;
+		w->awaited = pool->options.initializer != NULL;
+		pool->nstarting += w->awaited;
+		pool->nthreads++;
+		if (pool->retired == w)
+			pool->retired = NULL;    /* its successor joins it */
+	}
+	pool->nalive += enlisted;
+	mpp_store(&pool->start_word, pool->nstarting == 0);
+	return enlisted;
+}
+
+void mpp_places_dismiss_locked(mppool *pool, size_t from)
+{
+	for (size_t i = from; i < mpp_load(&pool->nplaces); i++)         /* a growth makes places without the lock */
+		if (mpp_worker_at(pool, i)->on_duty)
+			mpp_worker_dismiss_locked(mpp_worker_at(pool, i));
+}
+
+void mpp_pool_initialized_locked(struct mpp_worker *w)
+{
+	mppool *pool = w->pool;
+
+	if (!w->awaited)
+		return;
+	w->awaited = false;
+	if (--pool->nstarting == 0) {
+		mpp_store(&pool->start_word, 1);
+		mpp_wake_all(&pool->start_word);
+	}
+}
+
+void mpp_places_take_back(mppool *pool, size_t from, size_t n)
+{
+	mpp_lock(&pool->lock);
+	for (size_t i = from; i < n; i++) {
+		struct mpp_worker *w = mpp_worker_at(pool, i);
+
+		if (!w->enlisted)
+			continue;
+		w->enlisted = w->on_duty = false;
+		mpp_pool_initialized_locked(w);
+		pool->nalive--;
+		mpp_pool_thread_gone(pool);
+	}
+	mpp_unlock(&pool->lock);
+}
+
+int mpp_places_start(mppool *pool, size_t from, size_t n)
+{
+	int error = 0;
+
+	for (size_t i = from; i < n && !error; i++) {
+		struct mpp_worker *w = mpp_worker_at(pool, i);
+
+		if (!w->enlisted)
+			continue;
+		error = mpp_worker_start(w, w->thread);
+		w->enlisted = error != 0;
+	}
+	if (error)
+		mpp_places_take_back(pool, from, n);
+	return error;
+}
+
+/* Predicate: none is starting. */
+void mpp_pool_await_initializers(mppool *pool)
+{
+	while (mpp_load(&pool->start_word) == 0)
+		mpp_park(&pool->start_word, 0, MPP_NEVER);
+}
+
 void mpp_places_free(mppool *pool)
 {
-	for (size_t i = 0; i < mpp_peek(&pool->nplaces); i++) {
+	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++) {
 		mpp_deque_fini(&mpp_worker_at(pool, i)->deque);
 		mpp_deque_fini(&mpp_worker_at(pool, i)->inbox);
 	}

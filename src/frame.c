@@ -55,10 +55,10 @@ bool mpp_frame_in_job(const struct mpp_job *job)
 	return false;
 }
 
-bool mpp_frame_in_callback_slow(const mppool *pool)
+bool mpp_frame_in_role(const mppool *pool, enum mpp_role role)
 {
 	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
-		if (f->pool == pool && f->role == MPP_CALLBACK)
+		if (f->pool == pool && f->role == role)
 			return true;
 	return false;
 }

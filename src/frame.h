@@ -66,11 +66,11 @@ static inline void mpp_frame_next(struct mpp_frame *frame, size_t index)
 /* Is this thread at work for the pool, here or further up? For the job? In a callback of the pool? */
 bool mpp_frame_in_pool(const mppool *pool);
 bool mpp_frame_in_job(const struct mpp_job *job);
-bool mpp_frame_in_callback_slow(const mppool *pool);
+bool mpp_frame_in_role(const mppool *pool, enum mpp_role role);
 
 static inline bool mpp_frame_in_callback(const mppool *pool)
 {
-	return mpp_unlikely(mpp_frame_callbacks > 0) && mpp_frame_in_callback_slow(pool);
+	return mpp_unlikely(mpp_frame_callbacks > 0) && mpp_frame_in_role(pool, MPP_CALLBACK);
 }
 
 /* The innermost frame of this thread that belongs to the pool's own worker, or NULL. */

@@ -36,6 +36,7 @@ library_sources = \
 	src/probe.h \
 	src/progress.c \
 	src/queue.c src/queue.h \
+	src/resize.c \
 	src/result.c \
 	src/result_handler.c \
 	src/stats.c \

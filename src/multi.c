@@ -1031,7 +1031,7 @@ static bool should_leave(struct visit *v)
 
 	if (--visitor->chunks == 0)
 		return true;
-	if (visitor->urgent && mpp_peek(visitor->urgent) > visitor->level)
+	if (visitor->urgent && (mpp_peek(visitor->urgent) > visitor->level || mpp_peek(visitor->dismissed)))
 		return true;
 	if (mpp_unlikely(visitor->deadline != MPP_NEVER) && mpp_now() > visitor->deadline)
 		return true;

@@ -97,10 +97,11 @@ static inline struct mpp_multi *mpp_multi_of(const struct mpp_job *job)
 struct mpp_visitor {
 	struct mpp_frame *frame;
 	size_t *batch;                   /* chunks of a stream to take at once: grows while they are short */
-	const _Atomic int *urgent;       /* leave when it is above level; NULL: stay */
+	const _Atomic int *urgent;       /* leave when it is above level, or dismissed is set; NULL: stay */
 	int level;
 	size_t chunks;                   /* the most to run; counted down */
 	int64_t deadline;                /* to leave after; MPP_NEVER */
+	const _Atomic bool *dismissed;
 };
 
 /* Sets up the common part. Cells: as many as visitors can be at work. 0 or ENOMEM. The reference to func is the

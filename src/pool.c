@@ -389,7 +389,7 @@ static void join_threads(mppool *pool)
 {
 	struct mpp_handler *h, *next;
 
-	for (size_t i = 0; i < mpp_peek(&pool->nplaces); i++)
+	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++)
 		if (mpp_worker_at(pool, i)->started)
 			mpp_thread_join(mpp_worker_at(pool, i)->thread);
 	for (h = pool->left; h; h = next) {
@@ -472,7 +472,7 @@ static void abandon_singles(mppool *pool)
 	while ((job = pop_any_locked(pool)) != NULL)
 		if (job->kind == MPP_SINGLE)
 			mpp_job_abandon_queued(job);
-	for (size_t i = 0; i < mpp_peek(&pool->nplaces); i++) {
+	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++) {
 		struct mpp_worker *w = mpp_worker_at(pool, i);
 
 		while ((job = mpp_deque_steal(&w->inbox)) != NULL || (job = mpp_deque_steal(&w->deque)) != NULL)
@@ -606,11 +606,12 @@ static int start_threads(mppool *pool)
 {
 	bool result_handler = !mpp_pool_is_polled(pool);
 	int error = 0;
-	size_t i = 0, n = mpp_peek(&pool->nworkers);
+	size_t n = mpp_peek(&pool->nworkers);
 
-	pool->nalive = n;
-	pool->nstarting = n;
-	pool->nthreads = n + result_handler;
+	mpp_lock(&pool->lock);
+	mpp_places_enlist_locked(pool, 0, n);
+	pool->nthreads += result_handler;
+	mpp_unlock(&pool->lock);
 	if (result_handler)
 		error = mpp_result_handler_start(pool);
 	if (error) {
@@ -620,28 +621,10 @@ static int start_threads(mppool *pool)
 		return error;
 	}
 	error = mpp_task_handler_start(pool);
-	while (i < n && !error)
-		if ((error = mpp_worker_start(mpp_worker_at(pool, i), pthread_self())) == 0)
-			i++;
 	if (!error)
-		return 0;
-	mpp_lock(&pool->lock);
-	pool->nalive -= n - i;
-	pool->nthreads -= n - i;
-	pool->nstarting -= n - i;
-	mpp_pool_advance_locked(pool);           /* an initializer may have failed, and all be gone that had started */
-	mpp_unlock(&pool->lock);
+		return mpp_places_start(pool, 0, n);     /* an initializer may have failed, and all be gone that had started */
+	mpp_places_take_back(pool, 0, n);
 	return error;
-}
-
-/* Predicate: every first initializer has returned. */
-static int await_initializers(mppool *pool)
-{
-	if (!pool->options.initializer)
-		return 0;
-	while (mpp_load(&pool->start_word) == 0)
-		mpp_park(&pool->start_word, 0, MPP_NEVER);
-	return mpp_load(&pool->state) == MPPOOL_BROKEN ? MPPOOL_EBROKEN : 0;
 }
 
 static void give_up(mppool *pool)
@@ -676,7 +659,9 @@ MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_
 	}
 	error = start_threads(pool);
 	if (!error)
-		error = await_initializers(pool);
+		mpp_pool_await_initializers(pool);
+	if (!error && mpp_load(&pool->state) == MPPOOL_BROKEN)
+		error = MPPOOL_EBROKEN;
 	if (error) {
 		if (error == MPPOOL_EBROKEN)
 			mpp_last_error_set(mpp_pool_broken_error(pool));

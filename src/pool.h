@@ -67,10 +67,14 @@ struct mpp_worker {
 	enum mpp_activity { MPP_OFF, MPP_AWAKE, MPP_ASLEEP } activity;   /* the lock */
 	int64_t since, awake, asleep;                    /* the lock: when that began; nanoseconds of earlier times */
 	bool searching;                                  /* the lock: counted in nsearching */
+	bool on_duty;                                    /* the lock: a thread has the place, or is to have it */
+	bool awaited;                                    /* the lock: counted in nstarting */
+	bool enlisted;                                   /* whoever starts it: not started yet */
 	/* Its own thread's: */
 	alignas(MPP_LINE) struct mpp_tally tally;        /* read by mppool_stats() */
 	mppool *pool;
 	struct mpp_crew *crew;                           /* constant: its index is there */
+	_Atomic bool dismissed;                          /* the lock writes: there are to be fewer workers */
 	int index;
 	void *state;                                     /* the initializer's */
 	struct mpp_trace_row *row;                       /* NULL: not traced */
@@ -153,7 +157,12 @@ struct mppool {
 	size_t nthreads;                 /* of all kinds, until their last look at the pool */
 	int joining;                     /* 0, 1 somebody is at it, 2 done */
 	bool stopping;                   /* mpp_pool_stop is still ending what never started */
-	size_t nstarting;                /* workers whose first initializer has not returned */
+	size_t nstarting;                /* workers whose initializer somebody waits for */
+	size_t nunsure;                  /* of nalive: for which there may be no thread, or that may fail to initialize */
+	bool growing;                    /* a growth is under way: R1 in resize.c */
+	bool overruled;                  /* and a smaller size was asked for meanwhile: R3 */
+	struct mpp_failure *growth_failure;              /* of an initializer of its newcomers */
+	struct mpp_worker *retired;      /* the last one dismissed whose thread has left and is to be joined */
 	struct mpp_failure *broken;      /* why, once BROKEN; constant then */
 	pthread_t result_handler, result_before;
 	bool has_result_before, result_started;
@@ -166,6 +175,7 @@ struct mppool {
 	_Atomic uint32_t due_word;       /* a callback is due, due_stop, or a turn is over and either holds */
 	_Atomic uint32_t gone_word;      /* nthreads is 0; joining is 2 */
 	_Atomic uint32_t start_word;     /* nstarting is 0 */
+	_Atomic uint32_t growth_word;    /* growing is over */
 	_Atomic uint32_t idle_word;      /* with idle_waiters, the pool was idle for a moment */
 	_Atomic uint32_t idle_waiters;   /* the lock writes; mpp_pool_stream_paused reads */
 };
@@ -218,6 +228,18 @@ static inline struct mpp_worker *mpp_worker_at(const mppool *pool, size_t i)
 /* Places for n workers at least: crew.c. One caller at a time. 0 or ENOMEM; then there are fewer. */
 int mpp_places_make(mppool *pool, size_t n);
 void mpp_places_free(mppool *pool);
+
+/* Places [from, n): those that have no thread are given one by mpp_places_start(), which takes back what it could not
+ * start, and returns why; the others keep theirs, whether or not they had been dismissed. One caller at a time. */
+size_t mpp_places_enlist_locked(mppool *pool, size_t from, size_t n);    /* how many */
+int mpp_places_start(mppool *pool, size_t from, size_t n);
+void mpp_places_dismiss_locked(mppool *pool, size_t from);
+void mpp_places_take_back(mppool *pool, size_t from, size_t n);  /* those that were not started */
+void mpp_pool_await_initializers(mppool *pool);          /* of all that were enlisted */
+void mpp_pool_initialized_locked(struct mpp_worker *worker);     /* its initializer has returned, or never will */
+
+/* It leaves as soon as it may: resize.c. */
+void mpp_worker_dismiss_locked(struct mpp_worker *worker);
 
 /* Does the pool belong to the process that this one was forked from? */
 static inline bool mpp_pool_is_foreign(const mppool *pool)

@@ -156,7 +156,7 @@ static void help_single(struct mpp_job *job, bool help_from_outside)
 static void visit(struct helper *h, size_t chunks, int64_t deadline)
 {
 	size_t batch = 1;
-	struct mpp_visitor visitor = {&h->frame, &batch, NULL, 0, chunks, deadline};
+	struct mpp_visitor visitor = {&h->frame, &batch, NULL, 0, chunks, deadline, NULL};
 
 	mpp_trace_guest_come(&h->row, &h->frame);
 	mpp_frame_push(&h->frame);

@@ -22,6 +22,7 @@ struct service {
 	struct mpp_frame frame;
 	enum { INITIALIZING, SERVING, FINALIZING } phase;
 	bool relieved;                   /* a successor has been started, which waits for this thread's end */
+	bool retired;                    /* it was dismissed, and has left its place */
 };
 
 /* What a worker found to do. */
@@ -52,7 +53,13 @@ static int level_of(const struct mpp_job *job)
 
 struct mpp_visitor mpp_worker_visitor(struct mpp_worker *w, struct mpp_frame *frame, const struct mpp_job *job)
 {
-	struct mpp_visitor v = {frame, &w->stream_batch, &w->pool->urgent, level_of(job), SIZE_MAX, MPP_NEVER};
+	struct mpp_visitor v = {.frame = frame,
+	                        .batch = &w->stream_batch,
+	                        .urgent = &w->pool->urgent,
+	                        .level = level_of(job),
+	                        .chunks = SIZE_MAX,
+	                        .deadline = MPP_NEVER,
+	                        .dismissed = &w->dismissed};
 
 	return v;
 }
@@ -448,7 +455,7 @@ static void stop_searching_locked(struct mpp_worker *w)
 	}
 }
 
-/* P3: one that found something wakes the next if there is more, also in somebody's deque. */
+/* P3: one that found something, or leaves, wakes the next if there is more, also in somebody's deque. */
 static struct mpp_worker *found_locked(struct mpp_worker *w, const struct work *work)
 {
 	mppool *pool = w->pool;
@@ -458,7 +465,7 @@ static struct mpp_worker *found_locked(struct mpp_worker *w, const struct work *
 		return NULL;
 	if (mpp_peek(&pool->queued) == 0 && !anything_to_steal(pool, true))
 		return NULL;
-	return work->multi ? mpp_pool_wake_one_locked(pool) : mpp_pool_wake_for_call_locked(pool);
+	return work->single ? mpp_pool_wake_for_call_locked(pool) : mpp_pool_wake_one_locked(pool);
 }
 
 static void pause(void)
@@ -541,9 +548,25 @@ static void sleep_idle(struct mpp_worker *w, int64_t deadline)
 			timed_out = mpp_park(&w->wake, 0, deadline) == ETIMEDOUT;
 }
 
-static bool must_leave(const mppool *pool)
+/* A dismissed worker leaves with empty hands, and not if it is the last one that is sure to be there: the others' places
+ * may be vacant. */
+static bool must_leave_locked(struct mpp_worker *w)
 {
-	return pool->finished;
+	const mppool *pool = w->pool;
+
+	return pool->finished || (mpp_peek(&w->dismissed) && pool->nalive > 1 + pool->nunsure &&
+	                          mpp_deque_is_empty(&w->inbox) && mpp_deque_is_empty(&w->deque));
+}
+
+void mpp_worker_dismiss_locked(struct mpp_worker *w)
+{
+	mpp_poke(&w->dismissed, true);
+	if (!w->idle)
+		return;
+	if (w->pool->standby == w)
+		w->pool->standby = NULL;
+	cease_idle_locked(w);
+	mpp_worker_unpark(w);
 }
 
 /* P5: the calls of an open batch come first. Its owner will be through with them in no time, and would only be slowed
@@ -629,11 +652,12 @@ static void sleep_locked(struct mpp_worker *w, int64_t deadline)
 }
 
 /* P6: is there nothing to do but to watch how somebody else gets on? */
-static bool may_stand_by_locked(const struct mpp_worker *w)
+static bool may_stand_by_locked(struct mpp_worker *w)
 {
 	const mppool *pool = w->pool;
 
-	return keeps_up_locked(pool) && !pool->standby && mpp_peek(&pool->nidle) + 1 < pool->nalive && !must_leave(pool);
+	return keeps_up_locked(pool) && !pool->standby && mpp_peek(&pool->nidle) + 1 < pool->nalive &&
+	       !must_leave_locked(w);
 }
 
 /* Since when has nobody taken a call, as far as those who stand by have seen? */
@@ -692,16 +716,27 @@ static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_wo
 	if (again && !job)
 		gather(w);
 	mpp_lock(&pool->lock);
-	if (!again && mpp_peek(&pool->queued) == 0 && !must_leave(pool)) {
+	if (!again && mpp_peek(&pool->queued) == 0 && !must_leave_locked(w)) {
 		sleep_locked(w, MPP_NEVER);
 		budget->started = false;
 	}
 	return job;
 }
 
-/* Blocks until there is work; false: the worker leaves. */
-static bool acquire(struct mpp_worker *w, struct work *work)
+/* Decided: this thread leaves its place, and is no longer one of the living. */
+static void retire_locked(struct service *s)
 {
+	s->retired = true;
+	s->w->on_duty = false;
+	s->w->pool->nalive--;
+	unadvertise(s->w);
+	mpp_pool_advance_locked(s->w->pool);
+}
+
+/* Blocks until there is work; false: the worker leaves. */
+static bool acquire(struct service *s, struct work *work)
+{
+	struct mpp_worker *w = s->w;
 	mppool *pool = w->pool;
 	struct mpp_worker *next = NULL;
 	struct mpp_spin budget = {0, 0, false};
@@ -713,7 +748,7 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 	mpp_workers_refill(pool);
 	mpp_lock(&pool->lock);
 	set_busy_locked(w, false);
-	while (!found && !must_leave(pool)) {
+	while (!found && !must_leave_locked(w)) {
 		enum taken taken = take_locked(w, work);
 
 		if (taken != TOOK)
@@ -722,8 +757,10 @@ static bool acquire(struct mpp_worker *w, struct work *work)
 		found = taken == TOOK || work->single;
 	}
 	set_busy_locked(w, found);
-	if (found)
-		next = found_locked(w, work);
+	if (!found && !pool->finished)
+		retire_locked(s);
+	if (found || !pool->finished)
+		next = found_locked(w, work);    /* who leaves hands on what it was woken for */
 	else
 		stop_searching_locked(w);
 	mpp_unlock(&pool->lock);
@@ -773,7 +810,7 @@ static bool is_finished(mppool *pool)
 	bool finished;
 
 	mpp_lock(&pool->lock);
-	finished = must_leave(pool);
+	finished = pool->finished;
 	mpp_unlock(&pool->lock);
 	return finished;
 }
@@ -786,6 +823,49 @@ static bool more_urgent(const struct mpp_worker *w)
 	return urgent > 2 * w->batch_priority + 1 && urgent != INT_MAX;
 }
 
+/* Into the queue with a task's own calls; false: no memory for that, or the pool has ended. */
+static bool requeue(mppool *pool, struct mpp_job *job)
+{
+	struct mpp_queue *queue = &pool->queue[job->priority + 1];
+	struct mpp_worker *next = NULL;
+	bool room;
+
+	mpp_lock(&pool->lock);
+	while (!(room = mpp_queue_has_room(queue))) {
+		struct mpp_queue_block *block;
+
+		mpp_unlock(&pool->lock);
+		block = mpp_queue_block_new();
+		mpp_lock(&pool->lock);
+		if (!block)
+			break;
+		mpp_queue_supply(queue, block);
+	}
+	room = room && mpp_peek(&pool->state) <= MPPOOL_CLOSED;
+	if (room) {
+		mpp_queue_push(queue, job);
+		mpp_pool_hint_pushed_locked(pool, job->priority + 1);
+		next = mpp_pool_wake_one_locked(pool);
+	}
+	mpp_unlock(&pool->lock);
+	if (next)
+		mpp_worker_unpark(next);
+	return room;
+}
+
+/* Before a dismissed worker leaves: it runs what it took from the queue, and hands on what its own tasks submitted,
+ * which is no more by now. */
+static void empty_hands(struct service *s)
+{
+	struct mpp_job *job;
+
+	while ((job = mpp_deque_steal(&s->w->inbox)) != NULL)
+		run_single(s, job);
+	while ((job = mpp_deque_steal(&s->w->deque)) != NULL)
+		if (!requeue(s->w->pool, job))
+			run_single(s, job);
+}
+
 /* Until the pool lets it go, or it has served its time and a successor stands ready. */
 static void serve(struct service *s)
 {
@@ -794,13 +874,16 @@ static void serve(struct service *s)
 
 	s->phase = SERVING;
 	for (;;) {
-		struct mpp_job *job = ++w->turns % FAIR_TURN ? mpp_deque_pop(&w->deque) : NULL;
+		struct mpp_job *job;
 
+		if (mpp_unlikely(mpp_peek(&w->dismissed)))
+			empty_hands(s);
+		job = ++w->turns % FAIR_TURN ? mpp_deque_pop(&w->deque) : NULL;
 		if (!job && !more_urgent(w))
 			job = mpp_deque_steal(&w->inbox);
 		if (job) {
 			run_single(s, job);
-		} else if (!acquire(w, &work)) {
+		} else if (!acquire(s, &work)) {
 			if (mpp_deque_is_empty(&w->inbox) && mpp_deque_is_empty(&w->deque))
 				return;
 		} else if (work.single) {
@@ -827,22 +910,39 @@ static void name_thread(const struct mpp_worker *w)
 	mpp_thread_name(w->pool->options.name, suffix);
 }
 
-/* The first generation's initializers are waited for by mppool_create(). */
-static void initializer_returned(struct mpp_worker *w, int code, const char *message)
+/* A newcomer's failure is the growth's, and it leaves; any other breaks the pool. */
+static void initializer_failed(struct service *s, int code, const char *message)
 {
+	struct mpp_worker *w = s->w;
 	mppool *pool = w->pool;
+	struct mpp_failure *failure = mpp_failure_new(code, (size_t)w->index, message);
+
+	mpp_lock(&pool->lock);
+	if (!(w->awaited && pool->growing)) {
+		mpp_unlock(&pool->lock);
+		mpp_pool_stop(pool, MPPOOL_BROKEN, failure);
+		return;
+	}
+	retire_locked(s);
+	if (!pool->growth_failure) {
+		pool->growth_failure = failure;
+		failure = NULL;
+	}
+	mpp_unlock(&pool->lock);
+	if (failure)
+		mpp_failure_free(failure);
+}
+
+static void initializer_returned(struct service *s, int code, const char *message)
+{
+	struct mpp_worker *w = s->w;
 
 	w->initialized = code == 0;
 	if (code)
-		mpp_pool_stop(pool, MPPOOL_BROKEN, mpp_failure_new(code, (size_t)w->index, message));
-	if (w->has_before)
-		return;
-	mpp_lock(&pool->lock);
-	if (--pool->nstarting == 0) {
-		mpp_store(&pool->start_word, 1);
-		mpp_wake_all(&pool->start_word);
-	}
-	mpp_unlock(&pool->lock);
+		initializer_failed(s, code, message);
+	mpp_lock(&w->pool->lock);
+	mpp_pool_initialized_locked(w);
+	mpp_unlock(&w->pool->lock);
 }
 
 static void initialize(struct service *s)
@@ -861,7 +961,7 @@ static void initialize(struct service *s)
 		s->frame.role = MPP_IDLE;
 		s->frame.worker_state = s->w->state;
 	}
-	initializer_returned(s->w, code, code ? mpp_frame_message(&s->frame, code) : NULL);
+	initializer_returned(s, code, code ? mpp_frame_message(&s->frame, code) : NULL);
 }
 
 static void finalize(struct service *s)
@@ -881,13 +981,37 @@ static void finalize(struct service *s)
 	s->frame.role = MPP_IDLE;
 }
 
-/* Out of service for good. The pool may be freed as soon as the lock is. */
-static void depart(struct mpp_worker *w)
+/* Of dismissed workers at most one that has left waits to be joined, unless a successor in its place does that. */
+static void join_retired(struct mpp_worker *w)
 {
 	mppool *pool = w->pool;
+	struct mpp_worker *before = NULL;
+	pthread_t thread = w->thread;
 
 	mpp_lock(&pool->lock);
-	pool->nalive--;
+	if (!w->on_duty) {
+		before = pool->retired;
+		pool->retired = w;
+	}
+	if (before) {
+		before->started = false;
+		thread = before->thread;
+	}
+	mpp_unlock(&pool->lock);
+	if (before)
+		mpp_thread_join(thread);
+}
+
+/* Out of service for good. The pool may be freed as soon as the lock is. */
+static void depart(struct service *s)
+{
+	mppool *pool = s->w->pool;
+
+	if (s->retired)
+		join_retired(s->w);
+	mpp_lock(&pool->lock);
+	if (!s->retired)
+		pool->nalive--;
 	mpp_pool_thread_gone(pool);
 	mpp_unlock(&pool->lock);
 }
@@ -910,7 +1034,7 @@ static void work_until_relieved(struct service *s)
 	finalize(s);
 	leave_row(s);
 	if (!s->relieved)
-		depart(s->w);
+		depart(s);
 }
 
 /* No thread for a successor: the place stays vacant until mpp_workers_refill() finds one. A pool without any worker
@@ -922,13 +1046,13 @@ static void leave_vacant(struct mpp_worker *w, int error)
 
 	mpp_lock(&pool->lock);
 	last = --pool->nalive == 0;
+	w->next_idle = mpp_peek(&pool->vacant);  /* in one step: who finds nobody alive finds a vacant place */
+	mpp_poke(&pool->vacant, w);
 	mpp_unlock(&pool->lock);
 	if (last)
 		mpp_pool_stop(pool, MPPOOL_BROKEN,
 		              mpp_failure_new(error, (size_t)w->index, "No thread to replace the last worker"));
 	mpp_lock(&pool->lock);
-	w->next_idle = mpp_peek(&pool->vacant);
-	mpp_poke(&pool->vacant, w);
 	mpp_pool_thread_gone(pool);
 	mpp_unlock(&pool->lock);
 }
@@ -936,24 +1060,28 @@ static void leave_vacant(struct mpp_worker *w, int error)
 void mpp_workers_refill(mppool *pool)
 {
 	struct mpp_worker *w = NULL;
+	int error;
 
 	if (mpp_likely(mpp_peek(&pool->vacant) == NULL))
 		return;
 	mpp_lock(&pool->lock);
-	if (!must_leave(pool) && (w = mpp_peek(&pool->vacant)) != NULL) {
+	if (!pool->finished && (w = mpp_peek(&pool->vacant)) != NULL) {
 		mpp_poke(&pool->vacant, w->next_idle);
 		pool->nalive++;
+		pool->nunsure++;
 		pool->nthreads++;
 	}
 	mpp_unlock(&pool->lock);
-	if (!w || mpp_worker_start(w, w->thread) == 0)
+	if (!w)
 		return;
+	error = mpp_worker_start(w, w->thread);
 	mpp_lock(&pool->lock);
-	w->next_idle = mpp_peek(&pool->vacant);
-	mpp_poke(&pool->vacant, w);
-	pool->nalive--;
-	mpp_pool_thread_gone(pool);
+	pool->nunsure--;
+	if (!error && !pool->growing)    /* one that was dismissed may have stayed as the last; a growth's end sees to it */
+		mpp_places_dismiss_locked(pool, mpp_peek(&pool->nworkers));
 	mpp_unlock(&pool->lock);
+	if (error)
+		leave_vacant(w, error);
 }
 
 /* A user function left the thread; what it had in hand was ended on the way here. The worker is replaced. */
@@ -968,7 +1096,7 @@ static void worker_lost(void *arg)
 	s->frame.job = NULL;
 	s->frame.stop = NULL;
 	if (s->phase == INITIALIZING)
-		initializer_returned(w, MPPOOL_ELOST, NULL);
+		initializer_returned(s, MPPOOL_ELOST, NULL);
 	if (s->phase == SERVING) {
 		set_in_service(w, false);
 		if (!is_finished(w->pool)) {
@@ -981,7 +1109,7 @@ static void worker_lost(void *arg)
 	if (error)
 		leave_vacant(w, error);
 	else if (!s->relieved)
-		depart(w);
+		depart(s);
 	mpp_frame_pop(&s->frame);
 }
 
@@ -995,7 +1123,7 @@ static void *worker_main(void *arg)
 	struct service s;
 
 	s.w = arg;
-	s.relieved = false;
+	s.relieved = s.retired = false;
 	if (s.w->has_before)
 		mpp_thread_join(s.w->before);
 	s.w->thread = pthread_self();

@@ -5,7 +5,7 @@
 # shellcheck source=tests/examples-common.sh disable=SC2154
 . "${srcdir:-.}/tests/examples-common.sh"
 
-for name in initializer_state wait_first_completed; do
+for name in initializer_state resize wait_first_completed; do
 	have $name || continue
 	as_expected $name
 done

@@ -17,6 +17,7 @@ black_tests = \
 	tests/test_poll \
 	tests/test_progress \
 	tests/test_races \
+	tests/test_resize \
 	tests/test_semantics \
 	tests/test_states \
 	tests/test_stats \
@@ -53,6 +54,7 @@ tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
+tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
@@ -139,6 +141,7 @@ EXTRA_DIST += \
 	tests/expected/map_and_iterate.txt \
 	tests/expected/map_async_and_forget.txt \
 	tests/expected/montecarlo.txt \
+	tests/expected/resize.txt \
 	tests/expected/stats.txt \
 	tests/expected/wait_first_completed.txt \
 	tests/header_sugar.c \

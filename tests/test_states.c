@@ -215,6 +215,11 @@ static int call_imap_unordered(mppool *pool)
 	return imap_and_free(pool, false);
 }
 
+static int call_resize(mppool *pool)
+{
+	return mppool_resize(pool, 1);
+}
+
 static int call_wait_idle(mppool *pool)
 {
 	return mppool_wait_idle(pool, MPPOOL_FOREVER);
@@ -263,6 +268,7 @@ static const struct {
 	{"starmap_async", call_starmap_async},
 	{"imap", call_imap},
 	{"imap_unordered", call_imap_unordered},
+	{"resize", call_resize},
 	{"wait_idle", call_wait_idle},
 	{"stats", call_stats},
 	{"poll", call_poll},
@@ -575,7 +581,7 @@ static void each_stage(int row, int column)
 /* ------------------------------------------------------------------------------------------------------- the tests */
 
 /* How many rows the tables have, without their heads. */
-static const int rows[TABLES] = {CALLS, 6, 4};
+static const int rows[TABLES] = {CALLS, 7, 4};
 
 static void each_cell(int i, void (*check)(int row, int column))
 {

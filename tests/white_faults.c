@@ -774,6 +774,22 @@ static void run_cancel(struct world *w)
 	assert_ended(&w->call, accepted, true);
 }
 
+/* A size that cannot be had leaves the old one, and work goes on in between. */
+static void run_resize(struct world *w)
+{
+	const int sizes[] = {4, 1, 70, 3};
+	uint64_t size = 2;
+
+	for (int i = 0; i < 4; i++) {
+		struct mppool_counters c = MPPOOL_COUNTERS_INIT;
+		if (was_accepted(mppool_resize(w->pool, sizes[i])))
+			size = (uint64_t)sizes[i];
+		assert_ok(mppool_stats(w->pool, &c));
+		ck_assert_uint_eq(c.workers, size);
+		run_map(w);
+	}
+}
+
 static void run_terminate(struct world *w)
 {
 	mppool_result *result = NULL;
@@ -891,6 +907,7 @@ static const struct scenario scenarios[] = {
 	{.name = "a generator that stands", .run = run_standing_generator},
 	{.name = "cancel", .run = run_cancel},
 	{.name = "groups", .run = run_groups},
+	{.name = "resize", .run = run_resize},
 	{.name = "terminate", .run = run_terminate, .ends_pool = true},
 	{.name = "polled callbacks", .run = run_polled, .makes_pool = true},
 };
@@ -1023,6 +1040,69 @@ START_TEST(faults_come_where_they_are_asked_for)
 }
 END_TEST
 
+struct leaving {
+	struct gate gate;
+	atomic_bool lost;                /* worker 0 has left its thread, or is about to */
+};
+
+static int leave_from_place_0(const void *const args[], void *result, void *context)
+{
+	struct leaving *const leaving = context;
+
+	(void)args;
+	(void)result;
+	gate_wait(&leaving->gate);
+	if (mppool_worker_index() != 0)
+		return 0;
+	atomic_store(&leaving->lost, true);
+	pthread_exit(NULL);
+}
+
+static struct mppool_counters stats_of(mppool *pool)
+{
+	struct mppool_counters c = MPPOOL_COUNTERS_INIT;
+
+	assert_ok(mppool_stats(pool, &c));
+	return c;
+}
+
+/* Worker 0 is lost, and the system has no thread for its place; then worker 1 is dismissed: it stays as long as it is the
+ * only one, however often a thread is asked for, and leaves when there is another. */
+START_TEST(dismissed_worker_stays_until_another_has_come)
+{
+	mppool *const pool = pool_of(2);
+	struct leaving leaving = {.lost = false};
+	const struct mppool_func leave = make_func(leave_from_place_0, 0, 0, &leaving);
+	const struct mppool_func func = make_func(inner_call, 1, sizeof(int), NULL);
+	const int x = 4;
+	int y = 0;
+
+	gate_init(&leaving.gate);
+	for (int i = 0; i < 2; i++)
+		assert_ok(mppool_apply_async(pool, &leave, NULL, NULL, NULL));
+	gate_wait_arrivals(&leaving.gate, 2);
+	arm(THREAD_START, 1, LONG_MAX);
+	gate_open(&leaving.gate);
+	assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
+	ck_assert(atomic_load(&leaving.lost));
+	assert_ok(mppool_resize(pool, 1));
+	for (int i = 0; i < 10; i++) {
+		assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
+		assert_code(mppool_resize(pool, 3 + i), EAGAIN);
+		ck_assert_uint_eq(stats_of(pool).workers_alive, 1);
+	}
+	ck_assert_int_eq(mppool_state(pool), MPPOOL_RUN);
+	ck_assert(disarm());
+	assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
+	ck_assert_uint_eq(threads_settle("mppool-w", 1), 1);
+	ck_assert_uint_eq(threads_settle("mppool-w0", 1), 1);
+	ck_assert_uint_eq(stats_of(pool).workers_alive, 1);
+	ck_assert_uint_eq(stats_of(pool).workers, 1);
+	pool_finish(pool);
+	gate_destroy(&leaving.gate);
+}
+END_TEST
+
 /* A child of fork has the pool's memory and none of its threads: destroy gives all of it back there as well. */
 START_TEST(pool_destroyed_in_a_forked_child_leaks_nothing)
 {
@@ -1066,6 +1146,7 @@ static void fill(Suite *suite)
 
 	tcase_add_test(wrappers, faults_come_where_they_are_asked_for);
 	tcase_add_test(wrappers, pool_destroyed_in_a_forked_child_leaks_nothing);
+	tcase_add_test(faults, dismissed_worker_stays_until_another_has_come);
 	tcase_add_loop_test(faults, each_fault_in_turn_is_told_and_leaks_nothing, 0, SCENARIOS);
 }
 

@@ -17,6 +17,7 @@ libmppool_sched_la_SOURCES = \
 	tests/sched/groups.c \
 	tests/sched/maps.c \
 	tests/sched/parts.c \
+	tests/sched/resize.c \
 	tests/sched/singles.c \
 	tests/sched/stops.c \
 	tests/sched/store.c \
