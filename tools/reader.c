@@ -471,13 +471,13 @@ static void read_event(struct reader *r)
 	free(e.arg_name);
 }
 
-/* Whether the array was closed. */
+/* Its end may be missing: the program was killed. */
 static void read_events(struct reader *r)
 {
 	expect(r, '[', "an array of events was expected here");
 	for (bool first = true;; first = false) {
 		if (at_end(r))
-			return;          /* the program was killed */
+			return;
 		if (peek(r) == ']')
 			break;
 		if (!first) {
