@@ -711,6 +711,73 @@ START_TEST(test_replaced_workers_keep_their_rows)
 }
 END_TEST
 
+/* Runs so many calls at once, one in each worker. */
+static void occupy_workers(mppool *pool, size_t workers, const char *name)
+{
+	struct mppool_func gated;
+	const int one = 1;
+	struct gate gate;
+
+	gate_init(&gate);
+	gated = make_func(gate_call, 1, sizeof(int), &gate);
+	gated.name = name;
+	for (size_t i = 0; i < workers; i++)
+		assert_ok(mppool_apply_async(pool, &gated, MPPOOL_ARGS(&one), NULL, NULL));
+	gate_wait_arrivals(&gate, workers);
+	gate_open(&gate);
+	assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
+	let_time_pass();
+	gate_destroy(&gate);
+}
+
+/* Tasks of that name in that row. */
+static size_t tasks_in(const struct json *j, const char *row, const char *name)
+{
+	long tid = -1;
+	size_t n = 0;
+
+	for (size_t i = 0; i < j->n; i++)
+		if (strcmp(j->events[i].name, "thread_name") == 0 && strcmp(j->events[i].arg_name, row) == 0)
+			tid = j->events[i].tid;
+	for (size_t i = 0; i < j->n; i++)
+		n += j->events[i].tid == tid && strcmp(j->events[i].cat, "task") == 0 &&
+		     strcmp(j->events[i].name, name) == 0;
+	return n;
+}
+
+START_TEST(test_resized_pool_has_rows_of_all_workers)
+{
+	const char *const workers[] = {"size-w0", "size-w1", "size-w2", "size-w3", "size-w4"};
+	struct json j;
+	mppool *pool;
+
+	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 1, .name = "size", .initializer = init_state,
+	                                       .finalizer = fini_state, .trace = path), &pool));
+	occupy_workers(pool, 1, "alone");
+	assert_ok(mppool_resize(pool, 4));
+	occupy_workers(pool, 4, "four");
+	assert_ok(mppool_resize(pool, 2));
+	ck_assert_uint_eq(threads_settle("size-w", 2), 2);
+	occupy_workers(pool, 2, "two");
+	assert_ok(mppool_resize(pool, 3));
+	occupy_workers(pool, 3, "three");
+	pool_finish(pool);
+	j = load(path);
+	assert_sound(&j);
+	for (size_t i = 0; i < 5; i++) {
+		ck_assert_uint_eq(rows(&j, workers[i]), i < 4);
+		ck_assert_uint_eq(tasks_in(&j, workers[i], "alone"), i < 1);
+		ck_assert_uint_eq(tasks_in(&j, workers[i], "four"), i < 4);
+		ck_assert_uint_eq(tasks_in(&j, workers[i], "two"), i < 2);
+		ck_assert_uint_eq(tasks_in(&j, workers[i], "three"), i < 3);
+	}
+	ck_assert_uint_eq(items_of(&j, NULL), 10);
+	ck_assert_uint_eq(count(&j, "X", "initializer", NULL), 5);
+	ck_assert_uint_eq(count(&j, "X", "finalizer", NULL), 5);
+	free(j.events);
+}
+END_TEST
+
 static void map_by_caller(size_t i, void *arg)
 {
 	struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
@@ -1246,6 +1313,7 @@ static void fill_suite(Suite *suite)
 	tcase_add_test(tcase, test_handlers_and_hooks_are_there);
 	tcase_add_test(tcase, test_waits_are_there);
 	tcase_add_test(tcase, test_replaced_workers_keep_their_rows);
+	tcase_add_test(tcase, test_resized_pool_has_rows_of_all_workers);
 	tcase_add_test(tcase, test_callers_that_help_have_rows);
 	tcase_add_test(tcase, test_polled_callbacks_have_rows);
 	tcase = add_case(suite, "files");
