@@ -109,6 +109,13 @@ static int cancel(mppool_iter *iter)
 	return mpp_multi_halt(&s->multi, ECANCELED, true, false) ? 0 : EBUSY;
 }
 
+/* Its items may wait for what this thread keeps from going on: itself, or the next callback. Who polls for callbacks
+ * keeps nobody: there, calls are ready before their callbacks. */
+static bool is_waited_for(const struct mpp_job *job)
+{
+	return mpp_frame_in_job(job) || (mpp_frame_in_callback(job->pool) && !mpp_pool_is_polled(job->pool));
+}
+
 static void free_iter(mppool_iter *iter)
 {
 	struct mpp_stream *s = stream_of(iter);
@@ -120,7 +127,7 @@ static void free_iter(mppool_iter *iter)
 	}
 	if (!(mpp_load(&job->state) & MPP_ENDED)) {
 		mpp_multi_halt(&s->multi, ECANCELED, true, false);
-		if (!mpp_frame_in_job(job))
+		if (!is_waited_for(job))
 			mpp_job_wait(job, MPP_NEVER);
 	}
 	mpp_job_detach(job);

@@ -893,6 +893,78 @@ START_TEST(hook_after_a_callback_must_not_wait_either)
 }
 END_TEST
 
+/* An item of the stream waits for a call whose callback frees the stream: nobody could go on if that waited for the item.
+ * What was lent is in use until the stream's finish hook. */
+struct circle {
+	mppool *pool;
+	mppool_iter *iter;
+	struct gate submitted, finished;
+	atomic_int code, called, released;
+};
+
+static void circle_callback(const void *results, size_t n, void *userdata)
+{
+	struct circle *const circle = userdata;
+
+	(void)results;
+	(void)n;
+	gate_wait(&circle->submitted);
+	mppool_iter_free(circle->iter);
+	atomic_fetch_add(&circle->called, 1);
+}
+
+static int circle_call(const void *const args[], void *result, void *context)
+{
+	struct circle *const circle = context;
+	mppool_result *inner;
+	int code = mppool_apply_async(circle->pool, &sqr_task, args,
+	                              MPPOOL_CALL(.callback = circle_callback, .userdata = circle), &inner);
+
+	if (code == 0) {
+		code = mppool_result_wait(inner, MPPOOL_FOREVER);
+		mppool_result_free(inner);
+	}
+	atomic_store(&circle->code, code);
+	*(int *)result = 0;
+	return 0;
+}
+
+static void circle_finish(void *state)
+{
+	gate_open(&((struct circle *)state)->finished);
+}
+
+static void circle_release(void *context)
+{
+	atomic_fetch_add(&((struct circle *)context)->released, 1);
+}
+
+START_TEST(callback_that_frees_a_stream_does_not_wait_for_items_that_wait_for_it)
+{
+	struct circle circle = {.pool = pool_of(1), .code = -1};
+	struct mppool_func func = make_func(circle_call, 1, sizeof(int), &circle);
+	const int x = 7;
+	struct mppool_iterable items = *MPPOOL_ARRAY(&x, 1);
+
+	gate_init(&circle.submitted);
+	gate_init(&circle.finished);
+	func.release = circle_release;
+	items.columns = &(const struct mppool_column){&x, sizeof x, sizeof x};
+	items.finish = circle_finish;
+	items.state = &circle;
+	assert_ok(mppool_imap(circle.pool, &func, &items, 1, 0, NULL, &circle.iter));
+	gate_open(&circle.submitted);
+	gate_wait_departures(&circle.submitted, 1);
+	gate_wait(&circle.finished);
+	pool_finish(circle.pool);
+	assert_ok(atomic_load(&circle.code));
+	ck_assert_int_eq(atomic_load(&circle.called), 1);
+	ck_assert_int_eq(atomic_load(&circle.released), 1);
+	gate_destroy(&circle.submitted);
+	gate_destroy(&circle.finished);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "which");
@@ -922,6 +994,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, callback_that_would_wait_for_its_own_pool_gets_edeadlk);
 	tcase_add_test(tcase, callbacks_due_when_the_pool_is_terminated_still_come);
 	tcase_add_test(tcase, hook_after_a_callback_must_not_wait_either);
+	tcase_add_test(tcase, callback_that_frees_a_stream_does_not_wait_for_items_that_wait_for_it);
 }
 
 int main(int argc, char **argv)
