@@ -148,8 +148,11 @@ void mpp_callbacks_serve(mppool *pool, struct mpp_frame *frame)
 {
 	struct mpp_job *job;
 
-	while ((job = await_job(pool)) != NULL)
+	while ((job = await_job(pool)) != NULL) {
 		run(job, frame);
+		if (mpp_unlikely(mpp_pool_is_foreign(pool)))
+			mpp_fork_strayed();
+	}
 }
 
 /* --------------------------------------------------------------------------------------------------------- polling */

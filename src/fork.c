@@ -6,13 +6,15 @@
 #include "fork.h"
 
 #include "memory.h"
+#include "output.h"
 #include "sync.h"
 #include "trace.h"
 #include "watch.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
-static unsigned char generation;
+static uint32_t generation;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watch_error;
 
@@ -53,7 +55,16 @@ int mpp_fork_watch(void)
 	return watch_error;
 }
 
-unsigned char mpp_fork_generation(void)
+uint32_t mpp_fork_generation(void)
 {
 	return generation;
+}
+
+_Noreturn void mpp_fork_strayed(void)
+{
+	static const char text[] =
+		"mppool: the child of a fork returned from a function that ran in a pool of its parent\n";
+
+	mpp_output_now(STDERR_FILENO, text, sizeof text - 1);
+	_exit(EXIT_FAILURE);
 }

@@ -7,7 +7,12 @@
 /* From the first pool on, fork() is watched. 0 or ENOMEM. */
 int mpp_fork_watch(void);
 
-/* Changes in the child of every fork that was watched. A read of a variable: forked processes have one thread. */
-unsigned char mpp_fork_generation(void);
+/* Changes in the child of every fork that was watched. A read of a variable: forked processes have one thread. Jobs keep
+ * the low 8 bits: what has not ended is told apart through 255 forks, one inside the other. */
+uint32_t mpp_fork_generation(void);
+
+/* A child came back from a function of the program into a thread of its parent's pool. Nothing there can go on. Says so
+ * on standard error, and ends the process. */
+_Noreturn void mpp_fork_strayed(void);
 
 #endif

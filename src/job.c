@@ -158,7 +158,7 @@ struct mpp_job *mpp_single_new(mppool *pool, struct mpp_func *func, const void *
 	job->kind = MPP_SINGLE;
 	job->flags = 0;
 	job->priority = 0;
-	job->generation = mpp_fork_generation();
+	job->generation = (uint8_t)mpp_fork_generation();
 	mpp_poke(&job->state, MPP_QUEUED);
 	if (more) {
 		job->u.more = more;

@@ -85,7 +85,7 @@ struct mpp_job {
 	uint8_t kind;
 	uint8_t flags;
 	int8_t priority;
-	uint8_t generation;              /* of the process: mpp_fork_generation() when it was made */
+	uint8_t generation;              /* of the process: low bits of mpp_fork_generation() when it was made */
 };
 
 /* --------------------------------------------------------------------------------------------------------- singles */

@@ -124,7 +124,7 @@ int mpp_multi_init(struct mpp_multi *m, enum mpp_kind kind, mppool *pool, struct
 	m->job.u.more = &m->more;
 	m->job.kind = (uint8_t)kind;
 	m->job.flags = MPP_HAS_MORE | MPP_REGISTERED;
-	m->job.generation = mpp_fork_generation();
+	m->job.generation = (uint8_t)mpp_fork_generation();
 	mpp_poke(&m->job.state, MPP_QUEUED);
 	m->items = *items;
 	m->unit = 1;

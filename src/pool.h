@@ -102,7 +102,7 @@ struct mppool {
 	/* Constant after creation. */
 	struct mppool_options options;   /* name and cpus are the pool's own copies */
 	struct mpp_trace *trace;         /* NULL: there is none */
-	unsigned char generation;        /* of the process */
+	uint32_t generation;             /* of the process */
 	uint32_t most_searching;
 	/* These only when it is resized; the lock writes. */
 	_Atomic size_t nworkers;         /* as many as there should be */

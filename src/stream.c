@@ -403,6 +403,8 @@ static int call_next(struct drawer *d, struct mpp_block *b)
 	d->calling = true;
 	code = s->multi.items.next(args, s->multi.items.state);
 	d->calling = false;
+	if (mpp_unlikely(s->multi.job.generation != (uint8_t)mpp_fork_generation()))
+		mpp_fork_strayed();
 	return code;
 }
 

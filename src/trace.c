@@ -35,7 +35,7 @@ struct mpp_trace {
 	mppool *pool;
 	uint64_t id;
 	int64_t born;
-	unsigned char generation;        /* of the process */
+	uint32_t generation;             /* of the process */
 	struct mpp_trace *next;          /* the lock: all of the process */
 	struct place *places;            /* the lock */
 	uint64_t *guests;                /* the lock: threads from outside that have a name in the file */

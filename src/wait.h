@@ -42,7 +42,7 @@ static inline struct mpp_job *mpp_job_of(const mppool_result *result)
 /* Of a process that this one was forked from, where it will end without anybody's noticing it here? */
 static inline bool mpp_job_is_foreign(const struct mpp_job *job)
 {
-	return job->generation != mpp_fork_generation() && !(mpp_load(&job->state) & MPP_ENDED);
+	return job->generation != (uint8_t)mpp_fork_generation() && !(mpp_load(&job->state) & MPP_ENDED);
 }
 
 #endif

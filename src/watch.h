@@ -60,7 +60,7 @@ struct mpp_group {
 	size_t n;                        /* constant */
 	bool any;                        /* constant: one that is ready is enough; else all must be */
 	bool any_failure;                /* constant: one that failed is enough, too */
-	unsigned char generation;        /* of the process */
+	uint32_t generation;             /* of the process */
 	struct mpp_watch *watches;       /* the vector is constant */
 	struct mpp_party *parties;
 	/* The group's lock: */

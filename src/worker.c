@@ -743,6 +743,8 @@ static bool acquire(struct service *s, struct work *work)
 	bool found = false;
 
 	memset(work, 0, sizeof *work);
+	if (mpp_unlikely(mpp_pool_is_foreign(pool)))
+		mpp_fork_strayed();
 	adapt_batch(w);
 	gather(w);
 	mpp_workers_refill(pool);
