@@ -11,6 +11,10 @@
 
 #define MIN_DEFAULT_STACK ((size_t)1 << 20)
 
+/* Behind a stack: who runs over its end is to hit this, not the next thread's stack, also where the first byte that is
+ * touched is in the middle of a large array. It costs addresses, not memory. */
+#define GUARD ((size_t)1 << 16)
+
 static int set_stack(pthread_attr_t *attr, size_t size)
 {
 	size_t usual = 0;
@@ -97,6 +101,8 @@ int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void
 	if (error)
 		return error;
 	error = set_stack(&attr, options->stack_size);
+	if (!error)
+		pthread_attr_setguardsize(&attr, GUARD);
 	if (!error)
 		error = set_cpu(&attr, options->cpu);
 	if (!error) {
