@@ -94,7 +94,7 @@ static void complete(struct mpp_trace_file *f)
 {
 	struct stat st;
 
-	f->failed = false;               /* there may be room for so little */
+	f->failed = f->size == 0;        /* it was not even begun; else there may be room for so little */
 	mpp_trace_file_write(f, END, sizeof END - 1);
 	if (fstat(f->fd, &st) == 0)
 		f->changed = st.st_mtime;
@@ -207,6 +207,17 @@ static struct mpp_trace_file *open_own_name(const char *path)
 	return f;
 }
 
+/* By the program's own thread, which a signal may interrupt where a file system takes its time. */
+static int open_for_writing(const char *path)
+{
+	int fd;
+
+	do
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 static struct mpp_trace_file *give_up(const char *path, int fd, int error, const char *reason)
 {
 	if (fd >= 0)
@@ -223,7 +234,7 @@ static struct mpp_trace_file *open_file(const char *path, bool may_rename)
 
 	if (f)
 		return f;
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	fd = open_for_writing(path);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return give_up(path, fd, errno, NULL);
 	if (!S_ISREG(st.st_mode))

@@ -1,4 +1,4 @@
-/* white_faults.c - every allocation and every thread start fails in turn: the user is told, nothing leaks, the pool
+/* white_faults.c - what can fail fails, one after the other and at random: the user is told, nothing leaks, the pool
  * goes on
  *
  * SPDX-License-Identifier: MIT
@@ -8,36 +8,68 @@
  * Check may be linked statically, and would get the faults as well.) A scenario runs again and again: its first
  * allocation fails, then its second, and so on until it comes through without meeting the fault; then the same with
  * every allocation from there on failing; then both with the starts of threads. What the pool's threads allocate comes
- * in no certain order: so a turn that misses its fault does not end the scenario yet. */
+ * in no certain order: so a turn that misses its fault does not end the scenario yet.
+ *
+ * Then all of it at random and at once, among threads that go on calling the pool, with waits of the system that end
+ * for no reason, and with clocks that jump. And in turn again: the calls by which the descriptor of polled callbacks is
+ * opened, raised and lowered, and those that write a trace. */
 #define _GNU_SOURCE 1
 #include "support.h"
 
 #include "memory.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+#ifdef HAVE_FUTEX
+#include <linux/futex.h>
+#endif
 
 /* ------------------------------------------------------------------------------------------------------ the faults */
 
-enum kind { ALLOCATION, THREAD_START, KINDS };
+enum kind { ALLOCATION, THREAD_START, DESCRIPTOR, TRANSFER, TRACE_FILE, WAIT, KINDS };
 
 static atomic_bool armed;
 static atomic_long seen[KINDS];                  /* since it was armed */
 static atomic_long fail_from[KINDS], fail_to[KINDS];
-static atomic_long fired;
+static atomic_uint one_in[KINDS];                /* not 0: at random, one in so many */
+static atomic_long fired, fired_ever;
 
 static atomic_long live;                         /* blocks that were given out and not given back */
+
+static unsigned chance(void)
+{
+	static atomic_uint threads;
+	static _Thread_local uint32_t state;
+
+	if (state == 0)
+		state = 2654435761u * (atomic_fetch_add(&threads, 1) + 1);
+	state ^= state << 13;
+	state ^= state >> 17;
+	state ^= state << 5;
+	return state;
+}
 
 static bool fails(enum kind kind)
 {
 	if (!atomic_load(&armed))
 		return false;
 	const long n = atomic_fetch_add(&seen[kind], 1) + 1;
-	if (n < atomic_load(&fail_from[kind]) || n > atomic_load(&fail_to[kind]))
+	const unsigned odds = atomic_load(&one_in[kind]);
+	if (odds ? chance() % odds != 0 : n < atomic_load(&fail_from[kind]) || n > atomic_load(&fail_to[kind]))
 		return false;
 	atomic_fetch_add(&fired, 1);
+	atomic_fetch_add(&fired_ever, 1);
 	return true;
 }
 
@@ -45,6 +77,7 @@ static void arm(enum kind kind, long from, long to)
 {
 	for (int k = 0; k < KINDS; k++) {
 		atomic_store(&seen[k], 0);
+		atomic_store(&one_in[k], 0);
 		atomic_store(&fail_from[k], k == (int)kind ? from : 0);
 		atomic_store(&fail_to[k], k == (int)kind ? to : -1);
 	}
@@ -52,11 +85,24 @@ static void arm(enum kind kind, long from, long to)
 	atomic_store(&armed, true);
 }
 
+static void arm_at_random(unsigned allocations, unsigned threads, unsigned waits)
+{
+	arm(KINDS, 0, 0);
+	atomic_store(&one_in[ALLOCATION], allocations);
+	atomic_store(&one_in[THREAD_START], threads);
+	atomic_store(&one_in[WAIT], waits);
+}
+
 /* Whether the fault was met. */
 static bool disarm(void)
 {
 	atomic_store(&armed, false);
 	return atomic_load(&fired) > 0;
+}
+
+static void say_faults(const char *where)
+{
+	fprintf(stderr, "# %ld faults: %s\n", atomic_load(&fired_ever), where);
 }
 
 static void *born(void *memory)
@@ -140,6 +186,242 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
 int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
 	return fails(THREAD_START) ? EAGAIN : __real_pthread_create(ret_thread, attr, run, arg);
+}
+
+/* ------------------------------------------------------------------------------------------------ waits and clocks */
+
+static _Atomic int64_t ahead, realtime_ahead;    /* nanoseconds by which the clocks have jumped */
+static atomic_bool jumping;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
+
+static int64_t nanoseconds(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+	return (struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)};
+}
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
+{
+	const int result = __real_clock_gettime(clock, ret_now);
+	const int64_t jumped = clock == CLOCK_MONOTONIC ? atomic_load(&ahead) :
+	                       clock == CLOCK_REALTIME  ? atomic_load(&realtime_ahead)
+	                                                : 0;
+
+	if (result == 0 && jumped != 0)
+		*ret_now = timespec_of(nanoseconds(ret_now) + jumped);
+	return result;
+}
+
+#ifdef HAVE_FUTEX
+
+#ifndef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+#define PIECE 2000000                            /* nanoseconds: the system does not know of our jumps */
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+/* A wait until a time on the clock that jumps. */
+static long wait_in_pieces(void *word, long operation, long value, const struct timespec *until, long mask)
+{
+	struct timespec now, piece;
+	int64_t left, at;
+
+	__wrap_clock_gettime(CLOCK_MONOTONIC, &now);
+	left = nanoseconds(until) - nanoseconds(&now);
+	__real_clock_gettime(CLOCK_MONOTONIC, &now);
+	at = nanoseconds(&now) + (left < 0 ? 0 : left < PIECE ? left : PIECE);
+	piece = timespec_of(at);
+	const long result = __real_syscall(SYS_futex, word, operation, value, &piece, NULL, mask);
+	if (result != 0 && errno == ETIMEDOUT && left > PIECE)
+		errno = EINTR;
+	return result;
+}
+
+/* Waits may end for no reason: EINTR, or EAGAIN as if the word had another value. */
+long __wrap_syscall(long number, ...)
+{
+	long a[6];
+	va_list args;
+
+	va_start(args, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_futex && ((int)a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
+		if (fails(WAIT)) {
+			errno = chance() % 2 ? EINTR : EAGAIN;
+			return -1;
+		}
+		if (a[3] && atomic_load(&jumping))
+			return wait_in_pieces((void *)a[0], a[1], a[2], (const struct timespec *)a[3], a[5]);
+	}
+	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+#else
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+long __wrap_syscall(long number, ...)
+{
+	return __real_syscall(number);           /* gettid */
+}
+
+#endif
+
+int __real_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+int __real_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until);
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex);
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until);
+
+static void wake_for_no_reason(pthread_mutex_t *mutex)
+{
+	pthread_mutex_unlock(mutex);
+	sched_yield();
+	pthread_mutex_lock(mutex);
+}
+
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	if (!fails(WAIT))
+		return __real_pthread_cond_wait(cond, mutex);
+	wake_for_no_reason(mutex);
+	return 0;
+}
+
+int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
+{
+	if (!fails(WAIT))
+		return __real_pthread_cond_timedwait(cond, mutex, until);
+	wake_for_no_reason(mutex);
+	return 0;
+}
+
+/* ---------------------------------------------------------------------------------------------- descriptors, files */
+
+int __real_eventfd(unsigned value, int flags);
+int __real_pipe(int ends[2]);
+int __real_pipe2(int ends[2], int flags);
+int __real_fcntl(int fd, int command, ...);
+int __real_open(const char *path, int flags, ...);
+int __real_fstat(int fd, struct stat *ret_stat);
+int __real_ftruncate(int fd, off_t size);
+off_t __real_lseek(int fd, off_t offset, int whence);
+int __real_flock(int fd, int operation);
+ssize_t __real_read(int fd, void *bytes, size_t count);
+ssize_t __real_write(int fd, const void *bytes, size_t count);
+
+int __wrap_eventfd(unsigned value, int flags);
+int __wrap_pipe(int ends[2]);
+int __wrap_pipe2(int ends[2], int flags);
+int __wrap_fcntl(int fd, int command, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_fstat(int fd, struct stat *ret_stat);
+int __wrap_ftruncate(int fd, off_t size);
+off_t __wrap_lseek(int fd, off_t offset, int whence);
+int __wrap_flock(int fd, int operation);
+ssize_t __wrap_read(int fd, void *bytes, size_t count);
+ssize_t __wrap_write(int fd, const void *bytes, size_t count);
+
+static atomic_int fault_errno;                   /* of DESCRIPTOR, TRANSFER and TRACE_FILE */
+
+static const char *_Atomic failed_call;          /* the last one */
+
+static bool fails_so(enum kind kind, const char *call)
+{
+	if (!fails(kind))
+		return false;
+	atomic_store(&failed_call, call);
+	errno = atomic_load(&fault_errno);
+	return true;
+}
+
+int __wrap_eventfd(unsigned value, int flags)
+{
+	return fails_so(DESCRIPTOR, "eventfd") ? -1 : __real_eventfd(value, flags);
+}
+
+int __wrap_pipe(int ends[2])
+{
+	return fails_so(DESCRIPTOR, "pipe") ? -1 : __real_pipe(ends);
+}
+
+int __wrap_pipe2(int ends[2], int flags)
+{
+	return fails_so(DESCRIPTOR, "pipe2") ? -1 : __real_pipe2(ends, flags);
+}
+
+int __wrap_fcntl(int fd, int command, ...)
+{
+	va_list args;
+	long value;
+
+	va_start(args, command);
+	value = va_arg(args, long);
+	va_end(args);
+	return fails_so(DESCRIPTOR, "fcntl") ? -1 : __real_fcntl(fd, command, value);
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	va_list args;
+	unsigned mode = 0;
+
+	va_start(args, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(args, unsigned);
+	va_end(args);
+	return fails_so(TRACE_FILE, "open") ? -1 : __real_open(path, flags, mode);
+}
+
+int __wrap_fstat(int fd, struct stat *ret_stat)
+{
+	return fails_so(TRACE_FILE, "fstat") ? -1 : __real_fstat(fd, ret_stat);
+}
+
+/* Where nothing can be written any more a file can still be made shorter. */
+int __wrap_ftruncate(int fd, off_t size)
+{
+	return atomic_load(&fail_to[TRACE_FILE]) != LONG_MAX && fails_so(TRACE_FILE, "ftruncate")
+	               ? -1
+	               : __real_ftruncate(fd, size);
+}
+
+off_t __wrap_lseek(int fd, off_t offset, int whence)
+{
+	return fails_so(TRACE_FILE, "lseek") ? -1 : __real_lseek(fd, offset, whence);
+}
+
+int __wrap_flock(int fd, int operation)
+{
+	return fails_so(TRACE_FILE, "flock") ? -1 : __real_flock(fd, operation);
+}
+
+ssize_t __wrap_read(int fd, void *bytes, size_t count)
+{
+	return fails_so(TRANSFER, "read") ? -1 : __real_read(fd, bytes, count);
+}
+
+/* What the library complains of is kept from the screen. A byte, or a number, raises an event; a trace is longer, and
+ * written in parts. */
+ssize_t __wrap_write(int fd, const void *bytes, size_t count)
+{
+	if (fd == STDERR_FILENO && atomic_load(&armed))
+		return (ssize_t)count;
+	if (fails_so(count == 1 || count == sizeof(uint64_t) ? TRANSFER : TRACE_FILE, "write"))
+		return -1;
+	if (atomic_load(&armed) && count > 100)
+		count -= chance() % 50;
+	return __real_write(fd, bytes, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------- the items */
@@ -1016,6 +1298,7 @@ START_TEST(each_fault_in_turn_is_told_and_leaks_nothing)
 		sweep(scenario, THREAD_START, from_there_on, before);
 	}
 	ck_assert_int_gt(faults, 0);
+	say_faults(scenario->name);
 }
 END_TEST
 
@@ -1137,17 +1420,450 @@ START_TEST(pool_destroyed_in_a_forked_child_leaks_nothing)
 }
 END_TEST
 
+/* ------------------------------------------------------------------------------------------- at random, under load */
+
+/* Threads that go on calling a pool; each call comes to what it should, or to what a fault may make of it. */
+#define CALLERS 2
+
+struct callers {
+	mppool *pool;
+	struct runner runners[CALLERS];
+	atomic_bool stop;
+	atomic_long turns, accepted, called_back, submitted, dropped_args;
+	atomic_long strange;
+	atomic_int strange_code;
+};
+
+static void drop_caller_args(const void *const args[], void *context)
+{
+	(void)args;
+	atomic_fetch_add(&((struct callers *)context)->dropped_args, 1);
+}
+
+static void caller_callback(const void *results, size_t n, void *userdata)
+{
+	(void)results;
+	(void)n;
+	atomic_fetch_add(&((struct callers *)userdata)->called_back, 1);
+}
+
+static void caller_error_callback(const struct mppool_error *error, void *userdata)
+{
+	(void)error;
+	caller_callback(NULL, 0, userdata);
+}
+
+static void expect(struct callers *c, int code, bool right)
+{
+	if (right && (code == 0 || code == ENOMEM || code == EAGAIN))
+		return;
+	atomic_fetch_add(&c->strange, 1);
+	atomic_store(&c->strange_code, code);
+}
+
+static void call_map(struct callers *c)
+{
+	struct mppool_func func = make_func(inner_call, 1, sizeof(int), c);
+	mppool_result *result;
+	int ys[N], codes[N], code;
+
+	func.drop_args = drop_caller_args;
+	code = mppool_map_async(c->pool, &func, MPPOOL_ARRAY(numbers, N), ys, 1,
+	                        MPPOOL_CALL(.codes = codes, .callback = caller_callback,
+	                                    .error_callback = caller_error_callback, .userdata = c),
+	                        &result);
+	expect(c, code, true);
+	if (code)
+		return;
+	atomic_fetch_add(&c->accepted, 1);
+	atomic_fetch_add(&c->submitted, N);
+	expect(c, mppool_result_wait(result, MPPOOL_FOREVER), true);
+	for (int i = 0; i < N; i++)
+		expect(c, codes[i], ys[i] == (codes[i] ? 0 : 2 * i));
+	mppool_result_free(result);
+}
+
+static void call_stream(struct callers *c)
+{
+	struct mppool_func func = make_func(inner_call, 1, sizeof(int), c);
+	struct source source = SOURCE(N);
+	const struct mppool_iterable items = source_items(&source);
+	mppool_iter *iter;
+	int y, code;
+
+	func.drop_args = drop_caller_args;
+	code = mppool_imap(c->pool, &func, &items, 1, 4, NULL, &iter);
+	expect(c, code, true);
+	if (code)
+		return;
+	for (int i = 0; (code = mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER)) != MPPOOL_ESTOP; i++)
+		if (code == MPPOOL_EITER || code == MPPOOL_ETASK)        /* no memory for a block, or for a failure */
+			expect(c, mppool_last_error()->code, true);
+		else
+			expect(c, code, y == 2 * i);
+	mppool_iter_free(iter);
+	atomic_fetch_add(&c->submitted, (long)atomic_load(&source.drawn));
+}
+
+static void call_on(void *arg)
+{
+	struct callers *const c = arg;
+
+	while (!atomic_load(&c->stop)) {
+		call_map(c);
+		call_stream(c);
+		atomic_fetch_add(&c->turns, 1);
+	}
+}
+
+static void callers_start(struct callers *c, mppool *pool)
+{
+	*c = (struct callers){.pool = pool};
+	for (int i = 0; i < CALLERS; i++)
+		runner_start(&c->runners[i], call_on, c);
+	while (atomic_load(&c->turns) < CALLERS)
+		sched_yield();
+}
+
+static void callers_stop(struct callers *c)
+{
+	atomic_store(&c->stop, true);
+	for (int i = 0; i < CALLERS; i++)
+		runner_join(&c->runners[i]);
+	assert_ok(mppool_wait_idle(c->pool, MPPOOL_FOREVER));
+	ck_assert_msg(atomic_load(&c->strange) == 0, "%ld times something strange, at last %s",
+	              atomic_load(&c->strange), mppool_strerrorname(atomic_load(&c->strange_code)));
+	ck_assert_int_eq(atomic_load(&c->called_back), atomic_load(&c->accepted));
+	ck_assert_int_eq(atomic_load(&c->dropped_args), atomic_load(&c->submitted));
+}
+
+/* Each scenario again and again while others call the same pool; _i: how often something fails. Replaced workers may
+ * break their pool: those scenarios have no company. */
+static const unsigned odds[] = {400, 40, 8};
+
+START_TEST(faults_at_random_under_load_are_told_and_leak_nothing)
+{
+	const int rounds = under_valgrind() || UNDER_TSAN || UNDER_ASAN ? 3 : 20;
+	struct callers callers;
+	static struct world w;
+
+	balance();
+	const long before = balance();
+	for (int round = 0; round < rounds; round++)
+		for (int i = 0; i < SCENARIOS; i++) {
+			const struct scenario *const s = &scenarios[i];
+			if (s->makes_pool || s->may_break || s->ends_pool)
+				continue;
+			w = (struct world){.pool = NULL};
+			assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 2), &w.pool));
+			callers_start(&callers, w.pool);
+			arm_at_random(odds[_i], 2, 20);
+			for (int again = 0; again < 10; again++)
+				s->run(&w);
+			disarm();
+			callers_stop(&callers);
+			world_end(s, w.pool);
+		}
+	ck_assert_int_gt(atomic_load(&fired_ever), rounds);
+	ck_assert_int_eq(balance(), before);
+	say_faults("at random under load");
+}
+END_TEST
+
+/* Waits that end for no reason, and nothing else: no call may notice. */
+START_TEST(waits_that_end_for_no_reason_are_not_noticed)
+{
+	const int rounds = under_valgrind() || UNDER_TSAN || UNDER_ASAN ? 2 : 20;
+	struct callers callers;
+	mppool *const pool = pool_of(2);
+
+	callers_start(&callers, pool);
+	arm_at_random(0, 0, 2);
+	for (int round = 0; round < rounds; round++) {
+		for (int i = 0; i < N; i++)
+			assert_usable(pool);
+		const int code = mppool_wait_idle(pool, 0.0001);
+		ck_assert(code == 0 || code == ETIMEDOUT);
+	}
+	disarm();
+	callers_stop(&callers);
+	pool_finish(pool);
+	ck_assert_int_gt(atomic_load(&fired_ever), rounds);
+	say_faults("waits that ended for no reason");
+}
+END_TEST
+
+/* ---------------------------------------------------------------------------------------------------------- clocks */
+
+#ifdef HAVE_FUTEX
+
+static atomic_bool stop_jumping;
+
+/* The monotonic clock goes forward only, the other one anywhere. */
+static void jump(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&stop_jumping)) {
+		atomic_fetch_add(&ahead, (int64_t)(chance() % 1000) * 3000000);
+		atomic_store(&realtime_ahead, ((int64_t)(chance() % 2000) - 1000) * 1000000000);
+		usleep(500);
+	}
+}
+
+static int slow_call(const void *const args[], void *result, void *context)
+{
+	(void)context;
+	usleep(1000);
+	*(int *)result = 2 * int_arg(args, 0);
+	return 0;
+}
+
+/* Nothing ends late, nothing is lost: a time is over when the clock says so. */
+START_TEST(jumping_clocks_end_times_and_nothing_else)
+{
+	const int rounds = under_valgrind() || UNDER_TSAN || UNDER_ASAN ? 10 : 100;
+	const struct mppool_func func = make_func(gate_call, 1, sizeof(int), NULL);
+	const struct mppool_func slow = make_func(slow_call, 1, sizeof(int), NULL);
+	struct mppool_func gated = func;
+	struct callers callers;
+	struct runner jumper;
+	struct gate gate;
+	mppool_result *result;
+	size_t late = 0;
+	mppool *const pool = pool_of(3);
+	int y;
+
+	gate_init(&gate);
+	gated.context = &gate;
+	atomic_store(&jumping, true);
+	callers_start(&callers, pool);
+	runner_start(&jumper, jump, NULL);
+	assert_ok(mppool_apply_async(pool, &gated, MPPOOL_ARGS(&numbers[3]), NULL, &result));
+	for (int round = 0; round < rounds; round++) {
+		/* A minute passes in a moment, since the clock makes some hundred seconds a second. */
+		assert_code(mppool_result_wait(result, round % 10 ? 0.5 : 60), ETIMEDOUT);
+		assert_code(mppool_join(pool, 1), MPPOOL_ERUNNING);
+		mppool_result *timed = NULL;
+		assert_ok(mppool_apply_async(pool, &slow, MPPOOL_ARGS(&numbers[5]), MPPOOL_CALL(.task_timeout = 0.5),
+		                             &timed));
+		const int code = mppool_result_get(timed, &y, MPPOOL_FOREVER);
+		ck_assert(code == 0 ? y == 10 : code == MPPOOL_ETASK && mppool_last_error()->code == ETIMEDOUT);
+		late += code != 0;
+		mppool_result_free(timed);
+	}
+	gate_open(&gate);
+	assert_ok(mppool_result_get(result, &y, MPPOOL_FOREVER));
+	ck_assert_int_eq(y, 3);
+	mppool_result_free(result);
+	callers_stop(&callers);
+	atomic_store(&stop_jumping, true);
+	runner_join(&jumper);
+	pool_finish(pool);
+	gate_destroy(&gate);
+	ck_assert_uint_gt(late, 0);
+	fprintf(stderr, "# the clock went %.0f seconds ahead\n", (double)atomic_load(&ahead) / 1e9);
+}
+END_TEST
+
+#endif
+
+/* ----------------------------------------------------------------------------------------------------- descriptors */
+
+static mppool *polled_pool(void)
+{
+	mppool *pool = NULL;
+
+	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 1, .callback_mode = MPPOOL_CALLBACKS_POLL), &pool));
+	return pool;
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 1;
+}
+
+static size_t open_descriptors(void)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += __real_fcntl(fd, F_GETFD, 0) >= 0;
+	return n;
+}
+
+static void one_callback_comes_due(mppool *pool, struct callers *userdata)
+{
+	const struct mppool_func func = make_func(inner_call, 1, sizeof(int), NULL);
+	mppool_result *result;
+
+	assert_ok(mppool_apply_async(pool, &func, MPPOOL_ARGS(&numbers[1]),
+	                             MPPOOL_CALL(.callback = caller_callback, .userdata = userdata), &result));
+	assert_ok(mppool_result_wait(result, MPPOOL_FOREVER));
+	mppool_result_free(result);
+}
+
+/* Each call by which the descriptor is opened: eventfd(), or pipe2(), or pipe() and several of fcntl(). */
+START_TEST(descriptor_that_cannot_be_opened_is_told_and_changes_nothing)
+{
+	const int errors[] = {EMFILE, ENFILE, ENOMEM};
+	struct callers callers = {.pool = NULL};
+	size_t n, failed = 0;
+
+	for (long from = 1; from < 8; from++) {
+		mppool *const pool = polled_pool();
+		const size_t open = open_descriptors();
+		int fd = -7;
+		one_callback_comes_due(pool, &callers);
+		atomic_store(&fault_errno, errors[from % 3]);
+		arm(DESCRIPTOR, from, from);
+		errno = 99;
+		const int code = mppool_fd(pool, &fd);
+		const bool met = disarm();
+		ck_assert_int_eq(errno, 99);
+		if (code != 0) {
+			assert_code(code, errors[from % 3]);
+			ck_assert(met);
+			ck_assert_int_eq(fd, -7);
+			ck_assert_uint_eq(open_descriptors(), open);
+			failed++;
+			assert_ok(mppool_fd(pool, &fd));
+		}
+		ck_assert(readable(fd));
+		assert_ok(mppool_poll(pool, 0, &n));
+		ck_assert(n == 1 && !readable(fd));
+		pool_finish(pool);
+		ck_assert_uint_le(open_descriptors(), open);
+	}
+	ck_assert_uint_ge(failed, 1);
+	ck_assert_int_eq(atomic_load(&callers.called_back), 7);
+	say_faults("opening a descriptor");
+}
+END_TEST
+
+/* EINTR, several times one after the other. */
+START_TEST(descriptor_says_what_is_due_although_its_transfers_are_interrupted)
+{
+	struct callers callers = {.pool = NULL};
+	mppool *const pool = polled_pool();
+	size_t n;
+	int fd;
+
+	assert_ok(mppool_fd(pool, &fd));
+	atomic_store(&fault_errno, EINTR);
+	for (int times = 0; times < 5; times++) {
+		arm(TRANSFER, 1, times);
+		one_callback_comes_due(pool, &callers);
+		ck_assert(readable(fd));
+		arm(TRANSFER, 1, times);
+		assert_ok(mppool_poll(pool, 0, &n));
+		ck_assert(n == 1 && !readable(fd));
+		ck_assert_int_eq(disarm(), times > 0);
+	}
+	pool_finish(pool);
+	say_faults("reading and writing a descriptor");
+}
+END_TEST
+
+/* ---------------------------------------------------------------------------------------------------------- traces */
+
+static char trace_path[64];
+
+/* A call in a pool that is traced: whatever becomes of the trace, it is as if there were none. */
+static void traced_call(void)
+{
+	const struct mppool_func func = make_func(inner_call, 1, sizeof(int), NULL);
+	mppool *pool = NULL;
+	int ys[N] = {0};
+
+	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 2, .trace = trace_path), &pool));
+	for (int i = 0; i < 20; i++)
+		assert_ok(mppool_map(pool, &func, MPPOOL_ARRAY(numbers, N), ys, 1));
+	for (int i = 0; i < N; i++)
+		ck_assert_int_eq(ys[i], 2 * i);
+	pool_finish(pool);
+}
+
+/* The file has whole events only, though perhaps not its last bracket; or it could not even be begun. `complete`: it
+ * lacks nothing. */
+static void assert_whole_events(bool complete)
+{
+	FILE *const f = fopen(trace_path, "r");
+	char first[2] = "", last[3] = "";
+	long size = 0;
+
+	if (!f)
+		return;
+	if (fread(first, 1, 2, f) == 2 && fseek(f, 0, SEEK_END) == 0 && (size = ftell(f)) > 3) {
+		fseek(f, -3, SEEK_END);
+		ck_assert_uint_eq(fread(last, 1, 3, f), 3);
+	}
+	fclose(f);
+	if (complete)
+		ck_assert(size > 1000 && memcmp(last, "\n]\n", 3) == 0);
+	if (size == 0)
+		return;
+	ck_assert_msg(memcmp(first, "[\n", 2) == 0, "a trace of %ld bytes begins with \"%.2s\"", size, first);
+	ck_assert_msg(last[2] == '}' || memcmp(last, "\n]\n", 3) == 0, "a trace ends with \"%.3s\"", last);
+}
+
+/* What the last fault interrupted is done again, and nothing is lost. */
+static bool is_begun_again(void)
+{
+	return strcmp(atomic_load(&failed_call), "open") == 0 || strcmp(atomic_load(&failed_call), "write") == 0;
+}
+
+START_TEST(trace_that_cannot_be_written_is_no_fault_of_the_pool)
+{
+	const int errors[] = {ENOSPC, EIO, EMFILE, EINTR};
+	const long step = under_valgrind() || UNDER_TSAN || UNDER_ASAN ? 5 : 1;
+	const size_t open = open_descriptors();
+	int unmet = 0;
+
+	snprintf(trace_path, sizeof trace_path, "/tmp/mppool-faults-%d.json", (int)getpid());
+	traced_call();
+	assert_whole_events(true);
+	balance();
+	const long before = balance();
+	for (long from = 1; unmet < 3 && from < 200; from += step)
+		for (int i = 0; i < 8; i++) {
+			ck_assert_int_eq(truncate(trace_path, 0), 0);
+			atomic_store(&fault_errno, errors[i / 2]);
+			arm(TRACE_FILE, from, i % 2 && errors[i / 2] != EINTR ? LONG_MAX : from);
+			traced_call();
+			unmet = disarm() ? 0 : unmet + 1;
+			assert_whole_events(unmet || (errors[i / 2] == EINTR && is_begun_again()));
+			ck_assert_uint_eq(open_descriptors(), open);
+			ck_assert_int_eq(balance(), before);
+		}
+	unlink(trace_path);
+	ck_assert_int_gt(atomic_load(&fired_ever), 20);
+	say_faults("writing a trace");
+}
+END_TEST
+
 /* ----------------------------------------------------------------------------------------------------- the program */
 
 static void fill(Suite *suite)
 {
 	TCase *const wrappers = add_case(suite, "wrappers");
 	TCase *const faults = add_case(suite, "faults");
+	TCase *const chances = add_case(suite, "random");
+	TCase *const files = add_case(suite, "files");
 
 	tcase_add_test(wrappers, faults_come_where_they_are_asked_for);
 	tcase_add_test(wrappers, pool_destroyed_in_a_forked_child_leaks_nothing);
 	tcase_add_test(faults, dismissed_worker_stays_until_another_has_come);
 	tcase_add_loop_test(faults, each_fault_in_turn_is_told_and_leaks_nothing, 0, SCENARIOS);
+	tcase_add_loop_test(chances, faults_at_random_under_load_are_told_and_leak_nothing, 0, 3);
+	tcase_add_test(chances, waits_that_end_for_no_reason_are_not_noticed);
+#ifdef HAVE_FUTEX
+	tcase_add_test(chances, jumping_clocks_end_times_and_nothing_else);
+#endif
+	tcase_add_test(files, descriptor_that_cannot_be_opened_is_told_and_changes_nothing);
+	tcase_add_test(files, descriptor_says_what_is_due_although_its_transfers_are_interrupted);
+	tcase_add_test(files, trace_that_cannot_be_written_is_no_fault_of_the_pool);
 }
 
 int main(int argc, char **argv)
