@@ -893,8 +893,8 @@ START_TEST(hook_after_a_callback_must_not_wait_either)
 }
 END_TEST
 
-/* An item of the stream waits for a call whose callback frees the stream: nobody could go on if that waited for the item.
- * What was lent is in use until the stream's finish hook. */
+/* An item of the stream waits for a call whose callback frees the stream: nobody could go on if that waited for the
+ * item. What was lent is in use until the stream's finish hook. */
 struct circle {
 	mppool *pool;
 	mppool_iter *iter;

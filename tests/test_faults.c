@@ -568,8 +568,8 @@ START_TEST(child_that_comes_back_from_its_function_is_ended)
 }
 END_TEST
 
-/* Generation after generation, each the child of the one before, which ends then: the system slows down where all of them
- * live. The last one says whether it went well. */
+/* Generation after generation, each the child of the one before, which ends then: the system slows down where all of
+ * them live. The last one says whether it went well. */
 #define GENERATIONS 300
 
 static _Noreturn void descend_from(mppool *pool, int answer)

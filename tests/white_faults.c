@@ -1060,10 +1060,12 @@ static void run_cancel(struct world *w)
 static void run_resize(struct world *w)
 {
 	const int sizes[] = {4, 1, 70, 3};
-	uint64_t size = 2;
+	struct mppool_counters c = MPPOOL_COUNTERS_INIT;
+	uint64_t size;
 
+	assert_ok(mppool_stats(w->pool, &c));
+	size = c.workers;
 	for (int i = 0; i < 4; i++) {
-		struct mppool_counters c = MPPOOL_COUNTERS_INIT;
 		if (was_accepted(mppool_resize(w->pool, sizes[i])))
 			size = (uint64_t)sizes[i];
 		assert_ok(mppool_stats(w->pool, &c));
