@@ -273,10 +273,8 @@ $AWK '
 			close("changed." i)
 		}
 	}' two.json
-for i in 1 2 3 4 5 6 7 8 9; do
-	for file in changed.$i changed.${i}[0-9] changed.${i}[0-9][0-9]; do
-		test ! -f "$file" || survives "$file" "$file: $(cat "$file")"
-	done
+for file in changed.*; do
+	survives "$file" "$file: $(cat "$file")"
 done
 
 # --------------------------------------------------------------------------------------------------- a program's trace
