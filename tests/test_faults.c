@@ -25,8 +25,6 @@
 struct load {
 	mppool *pool;
 	struct runner runners[PRODUCERS];
-	pthread_t threads[PRODUCERS];
-	atomic_int started;
 	atomic_bool stop;
 	atomic_ulong turns;
 	atomic_int wrong;
@@ -122,7 +120,6 @@ static void produce(void *arg)
 {
 	struct load *const load = arg;
 
-	load->threads[atomic_fetch_add(&load->started, 1)] = pthread_self();
 	while (!atomic_load(&load->stop)) {
 		turn_of_maps(load);
 		turn_of_streams(load, true);
@@ -194,11 +191,9 @@ START_TEST(storm_of_signals_disturbs_no_call)
 	handle(SIGUSR1, _i ? SA_RESTART : 0);
 	handle(SIGUSR2, _i ? SA_RESTART : 0);
 	load_start(&load, pool);
-	while (atomic_load(&load.started) < PRODUCERS)
-		sched_yield();
 	while (atomic_load(&handled) < enough) {
 		for (int i = 0; i < PRODUCERS; i++)
-			pthread_kill(load.threads[i], SIGUSR1);
+			pthread_kill(load.runners[i].thread, SIGUSR1);
 		kill(getpid(), SIGUSR2);         /* whoever does not block it */
 		sched_yield();
 	}
