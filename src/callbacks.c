@@ -61,7 +61,7 @@ void mpp_pool_callback_due(mppool *pool, struct mpp_job *job)
 		pool->registered--;
 		mpp_pool_advance_locked(pool);
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (polled)
 		mpp_watch_unlock(job);
 	if (wake)                        /* from here on nothing is read from job and pool: both may be gone */
@@ -77,7 +77,7 @@ static int sleep_locked(mppool *pool, int64_t deadline)
 	int result;
 
 	pool->due_waiters++;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	result = mpp_park(&pool->due_word, word, deadline);
 	mpp_lock(&pool->lock);
 	pool->due_waiters--;
@@ -140,7 +140,7 @@ static struct mpp_job *await_job(mppool *pool)
 	mpp_lock(&pool->lock);
 	while ((job = take_locked(pool)) == NULL && !pool->due_stop)
 		sleep_locked(pool, MPP_NEVER);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	return job;
 }
 
@@ -197,7 +197,7 @@ static void turn_over(void *arg)
 	mpp_lock(&pool->lock);
 	pool->calling = false;
 	wake = (pool->ndue > 0 || pool->due_stop) && someone_sleeps_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (wake)
 		mpp_wake_all(&pool->due_word);   /* with due_stop not only the next one is waiting for that */
 }
@@ -211,7 +211,7 @@ static struct mpp_job *next_of(struct turn *turn)
 		return NULL;
 	mpp_lock(&pool->lock);
 	job = take_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	return job;
 }
 
@@ -237,7 +237,7 @@ int mpp_callbacks_poll(mppool *pool, int64_t deadline, size_t *ret_run)
 
 	mpp_lock(&pool->lock);
 	error = await_turn_locked(&turn, deadline);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (error)
 		return error;
 	if (turn.due > 0)
@@ -258,7 +258,7 @@ int mpp_callbacks_fd(mppool *pool, int *ret_fd)
 
 	mpp_lock(&pool->lock);
 	open = mpp_event_is_open(&pool->event);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (!open && (error = mpp_event_open(&fresh)) != 0)
 		return error;
 	mpp_lock(&pool->lock);
@@ -268,7 +268,7 @@ int mpp_callbacks_fd(mppool *pool, int *ret_fd)
 		mpp_event_set(&pool->event, pool->ndue > 0);
 	}
 	*ret_fd = pool->event.fd;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	mpp_event_close(&fresh);         /* another thread was first */
 	return 0;
 }

@@ -133,7 +133,7 @@ void mpp_places_take_back(mppool *pool, size_t from, size_t n)
 		pool->nalive--;
 		mpp_pool_thread_gone(pool);
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 int mpp_places_start(mppool *pool, size_t from, size_t n)

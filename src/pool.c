@@ -49,7 +49,7 @@ static void tell_idle_locked(mppool *pool)
 	if (mpp_peek(&pool->idle_waiters) == 0 || !idle_locked(pool))
 		return;
 	mpp_add(&pool->idle_word, 1);
-	mpp_wake_all(&pool->idle_word);
+	pool->wakes |= MPP_WAKE_IDLERS;
 }
 
 /* The drawing was stored, then the look at who waits; the waiter does it the other way round. */
@@ -59,20 +59,36 @@ void mpp_pool_stream_paused(mppool *pool)
 		return;
 	mpp_lock(&pool->lock);
 	tell_idle_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
+/* The first to leave wakes others. It is woken under the lock, for who is here may be no thread of the pool, and without
+ * it nothing would keep the pool. */
 static void release_workers_locked(mppool *pool)
 {
 	struct mpp_worker *w;
 
 	pool->finished = true;
-	while ((w = pool->idle) != NULL) {
-		pool->idle = w->next_idle;
-		w->idle = false;
-		mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
+	w = mpp_pool_pop_idle_locked(pool);
+	if (w)
 		mpp_worker_unpark(w);
-	}
+}
+
+/* Once the lock is free the pool may go: these words are only addresses then. */
+void mpp_pool_unlock_and_wake(mppool *pool)
+{
+	unsigned wakes = pool->wakes;
+
+	pool->wakes = 0;
+	mpp_unlock(&pool->lock);
+	if (wakes & MPP_WAKE_DRAWERS)
+		mpp_wake_all(&pool->draw_word);
+	if (wakes & MPP_WAKE_CALLERS)
+		mpp_wake_all(&pool->due_word);
+	if (wakes & MPP_WAKE_JOINERS)
+		mpp_wake_all(&pool->gone_word);
+	if (wakes & MPP_WAKE_IDLERS)
+		mpp_wake_all(&pool->idle_word);
 }
 
 void mpp_pool_advance_locked(mppool *pool)
@@ -87,14 +103,13 @@ void mpp_pool_advance_locked(mppool *pool)
 	if (pool->finished && pool->registered == 0 && !pool->draw_stop) {
 		pool->draw_stop = true;
 		mpp_add(&pool->draw_word, 1);
-		mpp_wake_all(&pool->draw_word);
 		pool->due_stop = true;
 		mpp_add(&pool->due_word, 1);
-		mpp_wake_all(&pool->due_word);
+		pool->wakes |= MPP_WAKE_DRAWERS | MPP_WAKE_CALLERS;
 	}
 	if (pool->nthreads == 0) {
 		mpp_add(&pool->gone_word, 1);
-		mpp_wake_all(&pool->gone_word);
+		pool->wakes |= MPP_WAKE_JOINERS;
 	}
 }
 
@@ -151,10 +166,10 @@ void mpp_pool_completed(struct mpp_multi *m)
 		pool->ngenerators--;
 		if (pool->nhandlers > mpp_max(pool->ngenerators, 1)) {
 			mpp_add(&pool->draw_word, 1);
-			mpp_wake_all(&pool->draw_word);
+			pool->wakes |= MPP_WAKE_DRAWERS;
 		}
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 void mpp_pool_unregister(mppool *pool)
@@ -162,7 +177,7 @@ void mpp_pool_unregister(mppool *pool)
 	mpp_lock(&pool->lock);
 	pool->registered--;
 	mpp_pool_advance_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 void mpp_pool_started(mppool *pool)
@@ -173,7 +188,7 @@ void mpp_pool_started(mppool *pool)
 		mpp_add(&pool->room_word, 1);
 		mpp_wake_one(&pool->room_word);
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 const struct mppool_error *mpp_pool_broken_error(mppool *pool)
@@ -183,7 +198,7 @@ const struct mppool_error *mpp_pool_broken_error(mppool *pool)
 
 	mpp_lock(&pool->lock);
 	why = pool->broken;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	return why ? &why->error : &unknown;
 }
 
@@ -202,7 +217,7 @@ static void sweep_live(mppool *pool, unsigned sweep, void (*each)(struct mpp_mul
 			m->sweep = sweep;
 			mpp_multi_ref(m);
 		}
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		if (!m)
 			return;
 		each(m, code);
@@ -241,7 +256,7 @@ static void discard_queued(mppool *pool, int code)
 		mpp_lock(&pool->lock);
 		job = pop_any_locked(pool);
 		mpp_pool_hints_locked(pool);
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		if (!job)
 			return;
 		if (job->kind == MPP_SINGLE)
@@ -261,7 +276,7 @@ static void close_open_streams(mppool *pool)
 			m = pool->open_first[p];
 		if (m)
 			mpp_pool_unlist_locked(m);
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		if (!m)
 			return;
 		mpp_multi_unref(m);
@@ -286,7 +301,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 
 	mpp_lock(&pool->lock);
 	if (mpp_peek(&pool->state) > MPPOOL_CLOSED) {
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		if (why)
 			mpp_failure_free(why);
 		return;
@@ -299,7 +314,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	mpp_add(&pool->room_word, 1);
 	mpp_wake_all(&pool->room_word);
 	mpp_pool_advance_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	sweep_live(pool, sweep, halt, code);
 	close_open_streams(pool);
 	discard_queued(pool, code);
@@ -307,7 +322,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	mpp_lock(&pool->lock);
 	pool->stopping = false;
 	tell_idle_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 /* ---------------------------------------------------------------------------------------------------- public calls */
@@ -322,18 +337,18 @@ MPP_PUBLIC int mppool_close(mppool *pool)
 		return MPPOOL_EFORKED;
 	mpp_lock(&pool->lock);
 	if (mpp_peek(&pool->state) != MPPOOL_RUN) {
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		return 0;
 	}
 	mpp_store_seq(&pool->state, MPPOOL_CLOSED);
 	sweep = ++pool->sweep;
 	mpp_add(&pool->room_word, 1);
 	mpp_wake_all(&pool->room_word);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	sweep_live(pool, sweep, lift, 0);
 	mpp_lock(&pool->lock);
 	mpp_pool_advance_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	return 0;
 }
 
@@ -363,12 +378,12 @@ static int await_idle(mppool *pool, int64_t deadline)
 	mpp_add(&pool->idle_waiters, 1);         /* before the look at the streams: mpp_pool_stream_paused */
 	word = mpp_peek(&pool->idle_word);
 	while (!(idle = mpp_peek(&pool->idle_word) != word || idle_locked(pool)) && !timed_out && deadline != 0) {
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		timed_out = mpp_park(&pool->idle_word, word, deadline) == ETIMEDOUT;
 		mpp_lock(&pool->lock);
 	}
 	mpp_sub(&pool->idle_waiters, 1);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	return idle ? 0 : ETIMEDOUT;
 }
 
@@ -413,23 +428,23 @@ static int await_threads(mppool *pool, int64_t deadline)
 
 		if (pool->nthreads == 0 && pool->joining == 0) {
 			pool->joining = 1;
-			mpp_unlock(&pool->lock);
+			mpp_pool_unlock(pool);
 			join_threads(pool);
 			mpp_lock(&pool->lock);
 			pool->joining = 2;
 			mpp_add(&pool->gone_word, 1);
-			mpp_wake_all(&pool->gone_word);
+			pool->wakes |= MPP_WAKE_JOINERS;
 			break;
 		}
 		if (timed_out || deadline == 0) {
-			mpp_unlock(&pool->lock);
+			mpp_pool_unlock(pool);
 			return ETIMEDOUT;
 		}
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		timed_out = mpp_park(&pool->gone_word, word, deadline) == ETIMEDOUT;
 		mpp_lock(&pool->lock);
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	return 0;
 }
 
@@ -611,7 +626,7 @@ static int start_threads(mppool *pool)
 	mpp_lock(&pool->lock);
 	mpp_places_enlist_locked(pool, 0, n);
 	pool->nthreads += result_handler;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (result_handler)
 		error = mpp_result_handler_start(pool);
 	if (error) {

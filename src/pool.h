@@ -29,7 +29,8 @@
  * Shutdown, each step under the lock by whoever made its condition true (mpp_pool_advance_locked):
  *   closed      and nothing is queued, open, registered, and every worker idle -> finished
  *   terminated  or broken -> finished
- *   finished    -> workers leave; nothing is accepted any more, not even from what still runs
+ *   finished    -> workers leave, and each wakes two others for that; nothing is accepted any more, not even from what
+ *       still runs
  *   and no registered job is left, and so no generator -> task handlers leave; no callback will come due any more
  *       (due_stop): the result handler leaves when it has called those that are
  *   no thread is left -> join returns */
@@ -122,6 +123,7 @@ struct mppool {
 	struct mpp_worker *standby;      /* P6: an idle one that looks again by itself; or NULL */
 	unsigned takes;                  /* of calls from the queue */
 	bool brisk;                      /* P6: the last taker went quickly through all that it had taken */
+	uint8_t wakes;                   /* bits of enum mpp_wakes */
 	size_t nalive;                   /* workers in service */
 
 	/* The lock's. */
@@ -180,6 +182,23 @@ struct mppool {
 	_Atomic uint32_t idle_waiters;   /* the lock writes; mpp_pool_stream_paused reads */
 };
 
+/* Who is to be woken once the lock is free: woken under it, they would only go to sleep again for the lock. */
+enum mpp_wakes {
+	MPP_WAKE_DRAWERS = 1,            /* all who sleep on draw_word */
+	MPP_WAKE_CALLERS = 2,            /* on due_word */
+	MPP_WAKE_JOINERS = 4,            /* on gone_word */
+	MPP_WAKE_IDLERS = 8              /* on idle_word */
+};
+void mpp_pool_unlock_and_wake(mppool *pool);
+
+static inline void mpp_pool_unlock(mppool *pool)
+{
+	if (mpp_unlikely(pool->wakes))
+		mpp_pool_unlock_and_wake(pool);
+	else
+		mpp_unlock(&pool->lock);
+}
+
 /* Under the lock: go on with the shutdown as far as can be. */
 void mpp_pool_advance_locked(mppool *pool);
 
@@ -187,6 +206,7 @@ void mpp_pool_advance_locked(mppool *pool);
  * mpp_worker_unpark() outside the lock. */
 struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool);
 struct mpp_worker *mpp_pool_wake_for_call_locked(mppool *pool);  /* P6: for a single in the queue */
+struct mpp_worker *mpp_pool_pop_idle_locked(mppool *pool);  /* whatever it is to do */
 void mpp_worker_unpark(struct mpp_worker *worker);
 
 /* There is new work in a deque, or more of it in a multi that is listed: P2, P4. */

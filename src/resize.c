@@ -46,7 +46,7 @@ static int grow_locked(mppool *pool, size_t n, struct mpp_failure **ret_failure)
 
 	pool->growing = true;
 	pool->overruled = false;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	error = mpp_places_make(pool, n);
 	mpp_lock(&pool->lock);
 	if (!error)
@@ -54,7 +54,7 @@ static int grow_locked(mppool *pool, size_t n, struct mpp_failure **ret_failure)
 	if (!error && !pool->overruled) {
 		newcomers = mpp_places_enlist_locked(pool, from, n);
 		pool->nunsure += newcomers;
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		error = mpp_places_start(pool, from, n);
 		mpp_pool_await_initializers(pool);
 		mpp_lock(&pool->lock);
@@ -90,7 +90,7 @@ static int resize_locked(mppool *pool, size_t n, struct mpp_failure **ret_failur
 			return EDEADLK;
 		if (!pool->growing)
 			return grow_locked(pool, n, ret_failure);
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		mpp_park(&pool->growth_word, word, MPP_NEVER);
 		mpp_lock(&pool->lock);
 	}
@@ -108,7 +108,7 @@ MPP_PUBLIC int mppool_resize(mppool *pool, int workers)
 		return MPPOOL_EFORKED;
 	mpp_lock(&pool->lock);
 	error = resize_locked(pool, (size_t)workers, &failure);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	mpp_workers_refill(pool);        /* a growth that failed may have been all that there was of workers */
 	if (error == MPPOOL_EBROKEN)
 		mpp_last_error_set(mpp_pool_broken_error(pool));

@@ -7,7 +7,7 @@ static void serve(mppool *pool, struct mpp_frame *frame)
 	mpp_trace_row_put(frame->row);
 	mpp_lock(&pool->lock);
 	mpp_pool_thread_gone(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 static int try_successor(void *pool)

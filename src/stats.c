@@ -30,7 +30,7 @@ static void read_clock(struct mpp_worker *w, struct mppool_worker_counters *c)
 	now = w->pool->looked = mpp_now();
 	awake = w->awake + (w->activity == MPP_AWAKE ? now - w->since : 0);
 	asleep = w->asleep + (w->activity == MPP_ASLEEP ? now - w->since : 0);
-	mpp_unlock(&w->pool->lock);
+	mpp_pool_unlock(w->pool);
 	c->seconds_busy = seconds(awake);
 	c->seconds_idle = seconds(asleep);
 }
@@ -100,7 +100,7 @@ static void count_all(mppool *pool, struct mppool_counters *c)
 	c->workers_alive = pool->nalive;
 	c->workers_busy = pool->nbusy;
 	c->most_busy = pool->most_busy;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	ended = c->done + c->failed + c->cancelled + c->dropped + c->running;
 	c->waiting = c->submitted > ended ? c->submitted - ended : 0;
 }

@@ -49,7 +49,7 @@ static int await_room_locked(struct submission *sub)
 		if (!sub->full.pool)
 			mpp_trace_wait(&sub->full, pool);
 		pool->room_waiters++;
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		timed_out = mpp_park(&pool->room_word, word, sub->deadline) == ETIMEDOUT;
 		mpp_lock(&pool->lock);
 		pool->room_waiters--;
@@ -66,7 +66,7 @@ static int make_room_locked(struct submission *sub, struct mpp_queue *queue)
 	while ((error = await_room_locked(sub)) == 0 && !mpp_queue_has_room(queue)) {
 		struct mpp_queue_block *block;
 
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		block = mpp_queue_block_new();
 		mpp_lock(&pool->lock);
 		if (!block) {
@@ -191,7 +191,7 @@ static int accept(struct submission *sub, struct mpp_job *job)
 		w = m ? mpp_pool_wake_one_locked(pool) : mpp_pool_wake_for_call_locked(pool);
 	}
 	closed = mpp_peek(&pool->state) == MPPOOL_CLOSED;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (w)
 		mpp_worker_unpark(w);
 	mpp_trace_waited(&sub->full, MPP_TRACE_FULL, NULL);
@@ -216,7 +216,7 @@ static int accept_here(struct submission *sub, struct mpp_job *job)
 	error = refusal_locked(sub);
 	if (!error)
 		mpp_pool_register_locked(pool, job);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (error == MPPOOL_EBROKEN)
 		mpp_last_error_set(mpp_pool_broken_error(pool));
 	return error;

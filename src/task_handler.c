@@ -24,7 +24,7 @@ void mpp_pool_draw(struct mpp_stream *s)
 	mpp_add(&pool->draw_word, 1);
 	if (pool->nidle_handlers > 0)
 		mpp_wake_one(&pool->draw_word);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 static struct mpp_stream *next_stream_locked(mppool *pool)
@@ -77,7 +77,7 @@ static struct mpp_stream *await_stream_locked(mppool *pool)
 			return NULL;
 		}
 		pool->nidle_handlers++;
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		mpp_park(&pool->draw_word, word, MPP_NEVER);
 		mpp_lock(&pool->lock);
 		pool->nidle_handlers--;
@@ -113,14 +113,14 @@ static void depart(struct mpp_handler *h)
 	mpp_lock(&pool->lock);
 	left = pool->left;
 	pool->left = NULL;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	join_left(left);
 	mpp_lock(&pool->lock);
 	unlink_locked(h);
 	h->next = pool->left;
 	pool->left = h;
 	mpp_pool_thread_gone(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 static void serve(struct mpp_handler *h)
@@ -132,7 +132,7 @@ static void serve(struct mpp_handler *h)
 
 		mpp_lock(&pool->lock);
 		s = await_stream_locked(pool);
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		if (!s)
 			break;
 		draw(h, s);
@@ -152,7 +152,7 @@ static void handler_lost(void *arg)
 
 	mpp_lock(&h->pool->lock);
 	h->pool->nhandlers--;            /* first: or the successor would find one handler too many, and leave */
-	mpp_unlock(&h->pool->lock);
+	mpp_pool_unlock(h->pool);
 	mpp_thread_insist(try_successor, h->pool);
 	mpp_frame_top = NULL;
 	depart(h);
@@ -189,14 +189,14 @@ int mpp_task_handler_start(mppool *pool)
 	pool->serving = h;
 	pool->nhandlers++;
 	pool->nthreads++;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	error = mpp_thread_start(&options, handler_main, h);
 	if (error) {
 		mpp_lock(&pool->lock);
 		unlink_locked(h);
 		pool->nhandlers--;
 		mpp_pool_thread_gone(pool);
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		mpp_free(h);
 	}
 	return error;
@@ -208,7 +208,7 @@ void mpp_task_handlers_more(mppool *pool)
 
 	mpp_lock(&pool->lock);
 	more = pool->nidle_handlers == 0 && pool->nhandlers < pool->ngenerators;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (more)
 		mpp_task_handler_start(pool);    /* without a thread the others do what they can; it is tried again */
 }

@@ -66,21 +66,30 @@ struct mpp_visitor mpp_worker_visitor(struct mpp_worker *w, struct mpp_frame *fr
 
 /* --------------------------------------------------------------------------------------------------- waking, hints */
 
-struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool)
+struct mpp_worker *mpp_pool_pop_idle_locked(mppool *pool)
 {
 	struct mpp_worker *w = pool->idle;
 
-	if (!w || mpp_peek(&pool->nsearching) > 0)
+	if (!w)
 		return NULL;
 	pool->idle = w->next_idle;
 	if (pool->idle)
 		pool->idle->prev_idle = NULL;
 	w->idle = false;
-	w->searching = true;
 	if (pool->standby == w)
 		pool->standby = NULL;
 	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
-	mpp_store_seq(&pool->nsearching, 1);
+	return w;
+}
+
+struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool)
+{
+	struct mpp_worker *w = mpp_peek(&pool->nsearching) > 0 ? NULL : mpp_pool_pop_idle_locked(pool);
+
+	if (w) {
+		w->searching = true;
+		mpp_store_seq(&pool->nsearching, 1);
+	}
 	return w;
 }
 
@@ -109,7 +118,7 @@ void mpp_pool_notify(mppool *pool)
 		return;
 	mpp_lock(&pool->lock);
 	w = mpp_pool_wake_one_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (w)
 		mpp_worker_unpark(w);
 }
@@ -202,7 +211,7 @@ void mpp_pool_list(struct mpp_multi *m)
 		}
 		w = mpp_pool_wake_one_locked(pool);
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (w)
 		mpp_worker_unpark(w);
 }
@@ -218,7 +227,7 @@ static void unlist_exhausted(struct mpp_multi *m)
 	was = mpp_peek(&m->listed);
 	mpp_pool_unlist_locked(m);
 	mpp_pool_hints_locked(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (!was)
 		return;
 	if (mpp_multi_claimable(m))
@@ -239,7 +248,7 @@ static void dequeue_exhausted(struct mpp_multi *m)
 		popped = true;
 		mpp_pool_hints_locked(pool);
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (popped)
 		mpp_multi_unref(m);
 }
@@ -630,7 +639,7 @@ static void set_in_service(struct mpp_worker *w, bool in_service)
 	mpp_lock(&w->pool->lock);
 	set_busy_locked(w, false);
 	set_activity_locked(w, in_service ? MPP_AWAKE : MPP_OFF, mpp_now());
-	mpp_unlock(&w->pool->lock);
+	mpp_pool_unlock(w->pool);
 }
 
 /* Sleeps until somebody has something. The lock is held before and after, not meanwhile. */
@@ -642,7 +651,7 @@ static void sleep_locked(struct mpp_worker *w, int64_t deadline)
 	unadvertise(w);
 	set_activity_locked(w, MPP_ASLEEP, may_take_several(w) ? mpp_peek(&w->batch_start) : mpp_now());
 	go_idle_locked(w);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	mpp_trace_sleep(w->row, &span, mpp_peek(&pool->queued));
 	sleep_idle(w, deadline);
 	mpp_trace_end(w->row, &span, MPP_TRACE_IDLE, NULL, 0, 0);
@@ -710,7 +719,7 @@ static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_wo
 		budget->started = false;
 		return NULL;
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	job = batch ? watch_batch(w, batch) : steal(w);
 	again = batch || job || (w->searching && w->lively && spin(w, budget));
 	if (again && !job)
@@ -738,7 +747,7 @@ static bool acquire(struct service *s, struct work *work)
 {
 	struct mpp_worker *w = s->w;
 	mppool *pool = w->pool;
-	struct mpp_worker *next = NULL;
+	struct mpp_worker *next = NULL, *other = NULL;
 	struct mpp_spin budget = {0, 0, false};
 	bool found = false;
 
@@ -761,13 +770,18 @@ static bool acquire(struct service *s, struct work *work)
 	set_busy_locked(w, found);
 	if (!found && !pool->finished)
 		retire_locked(s);
-	if (found || !pool->finished)
+	if (found || !pool->finished) {
 		next = found_locked(w, work);    /* who leaves hands on what it was woken for */
-	else
+	} else {
 		stop_searching_locked(w);
-	mpp_unlock(&pool->lock);
+		next = mpp_pool_pop_idle_locked(pool);
+		other = mpp_pool_pop_idle_locked(pool);
+	}
+	mpp_pool_unlock(pool);
 	if (next)
 		mpp_worker_unpark(next);
+	if (other)
+		mpp_worker_unpark(other);
 	mpp_trace_queue(w->row, mpp_peek(&pool->queued));
 	return found;
 }
@@ -813,7 +827,7 @@ static bool is_finished(mppool *pool)
 
 	mpp_lock(&pool->lock);
 	finished = pool->finished;
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	return finished;
 }
 
@@ -836,7 +850,7 @@ static bool requeue(mppool *pool, struct mpp_job *job)
 	while (!(room = mpp_queue_has_room(queue))) {
 		struct mpp_queue_block *block;
 
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		block = mpp_queue_block_new();
 		mpp_lock(&pool->lock);
 		if (!block)
@@ -849,7 +863,7 @@ static bool requeue(mppool *pool, struct mpp_job *job)
 		mpp_pool_hint_pushed_locked(pool, job->priority + 1);
 		next = mpp_pool_wake_one_locked(pool);
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (next)
 		mpp_worker_unpark(next);
 	return room;
@@ -921,7 +935,7 @@ static void initializer_failed(struct service *s, int code, const char *message)
 
 	mpp_lock(&pool->lock);
 	if (!(w->awaited && pool->growing)) {
-		mpp_unlock(&pool->lock);
+		mpp_pool_unlock(pool);
 		mpp_pool_stop(pool, MPPOOL_BROKEN, failure);
 		return;
 	}
@@ -930,7 +944,7 @@ static void initializer_failed(struct service *s, int code, const char *message)
 		pool->growth_failure = failure;
 		failure = NULL;
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (failure)
 		mpp_failure_free(failure);
 }
@@ -944,7 +958,7 @@ static void initializer_returned(struct service *s, int code, const char *messag
 		initializer_failed(s, code, message);
 	mpp_lock(&w->pool->lock);
 	mpp_pool_initialized_locked(w);
-	mpp_unlock(&w->pool->lock);
+	mpp_pool_unlock(w->pool);
 }
 
 static void initialize(struct service *s)
@@ -999,7 +1013,7 @@ static void join_retired(struct mpp_worker *w)
 		before->started = false;
 		thread = before->thread;
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (before)
 		mpp_thread_join(thread);
 }
@@ -1015,7 +1029,7 @@ static void depart(struct service *s)
 	if (!s->retired)
 		pool->nalive--;
 	mpp_pool_thread_gone(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 /* Before the pool may go, and before a successor takes the row. */
@@ -1050,13 +1064,13 @@ static void leave_vacant(struct mpp_worker *w, int error)
 	last = --pool->nalive == 0;
 	w->next_idle = mpp_peek(&pool->vacant);  /* in one step: who finds nobody alive finds a vacant place */
 	mpp_poke(&pool->vacant, w);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (last)
 		mpp_pool_stop(pool, MPPOOL_BROKEN,
 		              mpp_failure_new(error, (size_t)w->index, "No thread to replace the last worker"));
 	mpp_lock(&pool->lock);
 	mpp_pool_thread_gone(pool);
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 }
 
 void mpp_workers_refill(mppool *pool)
@@ -1073,7 +1087,7 @@ void mpp_workers_refill(mppool *pool)
 		pool->nunsure++;
 		pool->nthreads++;
 	}
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (!w)
 		return;
 	error = mpp_worker_start(w, w->thread);
@@ -1081,7 +1095,7 @@ void mpp_workers_refill(mppool *pool)
 	pool->nunsure--;
 	if (!error && !pool->growing)    /* one that was dismissed may have stayed as the last; a growth's end sees to it */
 		mpp_places_dismiss_locked(pool, mpp_peek(&pool->nworkers));
-	mpp_unlock(&pool->lock);
+	mpp_pool_unlock(pool);
 	if (error)
 		leave_vacant(w, error);
 }
