@@ -39,7 +39,8 @@ python_ports = \
 	examples/from_python/initializer_arguments \
 	examples/from_python/map_and_iterate \
 	examples/from_python/map_async_and_forget \
-	examples/from_python/port_scanner
+	examples/from_python/port_scanner \
+	examples/from_python/work_requests
 
 LDADD = libmppool.la $(LIBM)
 noinst_PROGRAMS += $(plain_examples)
@@ -102,4 +103,5 @@ EXTRA_DIST += \
 	examples/from_python/initializer_arguments.py \
 	examples/from_python/map_and_iterate.py \
 	examples/from_python/map_async_and_forget.py \
-	examples/from_python/port_scanner.py
+	examples/from_python/port_scanner.py \
+	examples/from_python/work_requests.py

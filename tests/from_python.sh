@@ -48,7 +48,7 @@ for name in apply_async_and_forget callbacks common_mistakes csv_buffers error_c
 done
 
 # The order of the lines is not fixed.
-for name in as_completed_and_wait imap_unordered_as_completed; do
+for name in as_completed_and_wait imap_unordered_as_completed work_requests; do
 	have from_python/$name || continue
 	run 0 "$examples/from_python/$name"
 	sort out >sorted

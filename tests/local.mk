@@ -149,6 +149,7 @@ EXTRA_DIST += \
 	tests/expected/resize.txt \
 	tests/expected/stats.txt \
 	tests/expected/wait_first_completed.txt \
+	tests/expected/work_requests.txt \
 	tests/header_sugar.c \
 	tests/installcheck.sh \
 	tests/results.awk \
