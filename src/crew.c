@@ -44,11 +44,32 @@ struct mpp_places {
 	alignas(MPP_LINE) struct mpp_worker worker[];
 };
 
+static int make_place(mppool *pool, struct mpp_worker *w, size_t i)
+{
+	int error = make_segment(pool, mpp_segment_of(i / MPP_CREW));
+
+	if (!error)
+		error = init_worker(w, pool, i);
+	if (error)
+		return error;
+	mpp_poke(&w->crew->worker[i % MPP_CREW], w);
+	mpp_store_seq(&pool->nplaces, i + 1);    /* publishes the place; P2: before anything is in its deques */
+	return 0;
+}
+
+static void free_newest(mppool *pool)
+{
+	struct mpp_places *places = pool->places;
+
+	pool->places = places->next;
+	mpp_free(places);
+}
+
 static int make_places(mppool *pool, size_t from, size_t n)
 {
 	size_t most = ((size_t)PTRDIFF_MAX - sizeof(struct mpp_places)) / sizeof(struct mpp_worker);
 	struct mpp_places *places;
-	int error;
+	int error = 0;
 
 	places = n - from > most ? NULL
 	                         : mpp_alloc_aligned(sizeof *places + (n - from) * sizeof places->worker[0]);
@@ -56,18 +77,11 @@ static int make_places(mppool *pool, size_t from, size_t n)
 		return ENOMEM;
 	places->next = pool->places;
 	pool->places = places;
-	for (size_t i = from; i < n; i++) {
-		struct mpp_worker *w = &places->worker[i - from];
-
-		error = make_segment(pool, mpp_segment_of(i / MPP_CREW));
-		if (!error)
-			error = init_worker(w, pool, i);
-		if (error)
-			return error;    /* what there is stays */
-		mpp_poke(&w->crew->worker[i % MPP_CREW], w);
-		mpp_store_seq(&pool->nplaces, i + 1);    /* publishes the place; P2: before anything is in its deques */
-	}
-	return 0;
+	for (size_t i = from; i < n && !error; i++)
+		error = make_place(pool, &places->worker[i - from], i);
+	if (mpp_peek(&pool->nplaces) == from)    /* what was published stays */
+		free_newest(pool);
+	return error;
 }
 
 int mpp_places_make(mppool *pool, size_t n)
@@ -166,12 +180,8 @@ void mpp_places_free(mppool *pool)
 		mpp_deque_fini(&mpp_worker_at(pool, i)->deque);
 		mpp_deque_fini(&mpp_worker_at(pool, i)->inbox);
 	}
-	while (pool->places) {
-		struct mpp_places *next = pool->places->next;
-
-		mpp_free(pool->places);
-		pool->places = next;
-	}
+	while (pool->places)
+		free_newest(pool);
 	for (size_t s = 0; s < MPP_SEGMENTS; s++)
 		mpp_free(mpp_peek(&pool->crews[s]));
 }
