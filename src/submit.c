@@ -135,7 +135,7 @@ static int push_own(struct submission *sub, struct mpp_job *job)
 	    job->flags & MPP_REGISTERED || job->priority != 0 || pool->options.max_tasks_per_worker > 0)
 		return EAGAIN;
 	w = top->worker;
-	if (mpp_peek(&pool->state) > MPPOOL_CLOSED || mpp_peek(&w->dismissed) || mpp_deque_reserve(&w->deque, 1) != 0)
+	if (mpp_peek(&pool->state) > MPPOOL_CLOSED || mpp_deque_reserve(&w->deque, 1) != 0)
 		return EAGAIN;
 	if (sub->ret_handle)
 		*sub->ret_handle = sub->handle;

@@ -869,14 +869,12 @@ static bool requeue(mppool *pool, struct mpp_job *job)
 	return room;
 }
 
-/* Before a dismissed worker leaves: it runs what it took from the queue, and hands on what its own tasks submitted,
- * which is no more by now. */
-static void empty_hands(struct service *s)
+/* A dismissed worker hands on what its own tasks submitted, which is no more by now. What it took from the queue is
+ * short: that it runs itself. */
+static void hand_on(struct service *s)
 {
 	struct mpp_job *job;
 
-	while ((job = mpp_deque_steal(&s->w->inbox)) != NULL)
-		run_single(s, job);
 	while ((job = mpp_deque_steal(&s->w->deque)) != NULL)
 		if (!requeue(s->w->pool, job))
 			run_single(s, job);
@@ -893,7 +891,7 @@ static void serve(struct service *s)
 		struct mpp_job *job;
 
 		if (mpp_unlikely(mpp_peek(&w->dismissed)))
-			empty_hands(s);
+			hand_on(s);
 		job = ++w->turns % FAIR_TURN ? mpp_deque_pop(&w->deque) : NULL;
 		if (!job && !more_urgent(w))
 			job = mpp_deque_steal(&w->inbox);
