@@ -26,12 +26,14 @@ static struct mppool_counters stats_of(mppool *pool)
 	return c;
 }
 
-/* So many workers are in service, and no thread of one that left is there any more. */
+/* So many workers are in service, before long, and no thread of one that left is there any more. A worker counts before
+ * its thread has a name. */
 static void assert_workers(mppool *pool, size_t n)
 {
-	ck_assert_uint_eq(threads_settle("mppool-w", n), n);
 	ck_assert_uint_eq(stats_of(pool).workers, n);
-	ck_assert_uint_eq(stats_of(pool).workers_alive, n);
+	while (stats_of(pool).workers_alive != n)
+		sched_yield();
+	ck_assert_uint_eq(threads_settle("mppool-w", n), n);
 }
 
 /* Initializers and finalizers of each index: at any time one more, or as many, of those as of these. */
@@ -776,6 +778,33 @@ START_TEST(no_call_is_lost_under_load)
 }
 END_TEST
 
+/* Short calls, of which one worker runs most while another stands by, perhaps one that is dismissed; afterwards all of
+ * them are there when they are needed. */
+START_TEST(all_workers_are_there_after_short_calls)
+{
+	mppool *const pool = pool_of(4);
+	atomic_int ran = 0;
+	const struct mppool_func func = make_func(counted_call, 0, 0, &ran);
+	const int rounds = SLOW ? 10 : 200, calls = SLOW ? 300 : 3000;
+	struct hold hold;
+
+	for (int round = 0; round < rounds; round++) {
+		const int when = 7 * round % calls;
+		for (int i = 0; i < calls; i++) {
+			assert_ok(mppool_apply_async(pool, &func, NULL, NULL, NULL));
+			if (i == when)
+				assert_ok(mppool_resize(pool, 1 + round % 3));
+		}
+		assert_ok(mppool_resize(pool, 4));
+		hold_workers(&hold, pool, 4);
+		hold_release(&hold);
+	}
+	assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
+	ck_assert_int_eq(atomic_load(&ran), rounds * calls);
+	pool_finish(pool);
+}
+END_TEST
+
 static void end_at_once(void *pool)
 {
 	mppool_terminate(pool);
@@ -882,6 +911,7 @@ static void fill(Suite *suite)
 	tcase_add_test(order, smaller_size_overrules_a_growth);
 	tcase_add_loop_test(order, pool_ends_during_a_growth, 0, 2);
 	tcase_add_loop_test(load, no_call_is_lost_under_load, 0, 6);
+	tcase_add_test(load, all_workers_are_there_after_short_calls);
 	tcase_add_test(load, resize_races_with_terminate);
 	tcase_add_test(load, ten_thousand_resizes_leave_nothing_behind);
 }

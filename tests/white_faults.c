@@ -1379,9 +1379,10 @@ START_TEST(dismissed_worker_stays_until_another_has_come)
 	ck_assert_int_eq(mppool_state(pool), MPPOOL_RUN);
 	ck_assert(disarm());
 	assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
+	while (stats_of(pool).workers_alive != 1)
+		sched_yield();
 	ck_assert_uint_eq(threads_settle("mppool-w", 1), 1);
 	ck_assert_uint_eq(threads_settle("mppool-w0", 1), 1);
-	ck_assert_uint_eq(stats_of(pool).workers_alive, 1);
 	ck_assert_uint_eq(stats_of(pool).workers, 1);
 	pool_finish(pool);
 	gate_destroy(&leaving.gate);
