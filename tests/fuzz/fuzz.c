@@ -81,6 +81,8 @@ struct run {
 	struct mppool_options options;
 	int state;                       /* what the initializer hands out */
 	unsigned init_fails_at;          /* this start of a worker fails; 0: none */
+	atomic_int most_workers;         /* that anybody has asked for */
+	atomic_bool resized;
 	atomic_uint inits, finals;
 	atomic_bool closing, closed, terminating, terminated, breaking, joined;
 	_Atomic(struct call *) calls;    /* all, newest first: their memory lives as long as the run */
@@ -219,7 +221,7 @@ static void look_about(struct run *run, size_t place)
 
 	MUST(mppool_current() == run->pool, 0);
 	MUST(mppool_item_index() == place, mppool_item_index());
-	MUST(worker >= -1 && worker < run->options.workers, worker);
+	MUST(worker >= -1 && worker < atomic_load(&run->most_workers), worker);
 	MUST(mppool_raised() == 0, mppool_raised());
 	if (worker >= 0 && run->options.initializer)
 		MUST(mppool_worker_state() == &run->state, 0);
@@ -1110,6 +1112,23 @@ static void join_pool(struct run *run, double timeout)
 	}
 }
 
+static void resize_pool(struct run *run, int workers)
+{
+	const bool stopped = atomic_load(&run->closed) || atomic_load(&run->terminated);
+	int most = atomic_load(&run->most_workers), code;
+
+	while (workers > most && !atomic_compare_exchange_weak(&run->most_workers, &most, workers))
+		;
+	atomic_store(&run->resized, true);
+	code = mppool_resize(run->pool, workers);
+	if (code == MPPOOL_ECLOSED)
+		MUST(atomic_load(&run->closing) || atomic_load(&run->terminating), code);
+	else if (code == MPPOOL_EBROKEN)
+		MUST(atomic_load(&run->breaking) && mppool_last_error()->code == 6000, code);
+	else
+		MUST(code == (workers > 0 ? 0 : EINVAL) && (!stopped || workers == 0), code);
+}
+
 static void look_at_pool(struct run *run, struct bytes *b)
 {
 	struct mppool_counters counters = {.size = sizeof counters};
@@ -1124,7 +1143,8 @@ static void look_at_pool(struct run *run, struct bytes *b)
 	MUST(state != MPPOOL_BROKEN || atomic_load(&run->breaking), state);
 	MUST(!terminated || state == MPPOOL_TERMINATED || state == MPPOOL_BROKEN, state);
 	MUST(mppool_stats(run->pool, &counters) == 0, 0);
-	MUST(counters.workers == (uint64_t)run->options.workers, counters.workers);
+	MUST(counters.workers >= 1 && counters.workers <= (uint64_t)atomic_load(&run->most_workers), counters.workers);
+	MUST(atomic_load(&run->resized) || counters.workers == (uint64_t)run->options.workers, counters.workers);
 	memset(text, 'x', sizeof text);
 	length = mppool_describe(run->pool, text, room);
 	MUST(room == 0 || strlen(text) < room, length);
@@ -1157,6 +1177,7 @@ static void step(struct client *me)
 	struct bytes *b = &me->bytes;
 	const unsigned what = byte(b);
 	struct call **slot = &me->slots[what >> 6];
+	unsigned how;
 	double timeout;
 
 	switch (what & 31) {
@@ -1198,12 +1219,14 @@ static void step(struct client *me)
 			join_pool(run, 0);
 		break;
 	case 31:
-		switch (byte(b) & 15) {      /* rarely: it ends the run */
+		how = byte(b) & 15;
+		switch (how) {               /* rarely: it ends the run */
 		case 0: close_pool(run); break;
 		case 1: terminate_pool(run); break;
 		case 2: close_pool(run); join_pool(run, MPPOOL_FOREVER); break;
 		case 3: terminate_pool(run); join_pool(run, MPPOOL_FOREVER); break;
-		default: sched_yield();
+		case 4: case 5: case 6: case 7: sched_yield(); break;
+		default: resize_pool(run, (int)how & 7);
 		}
 	}
 }
@@ -1227,6 +1250,7 @@ static bool make_pool(struct run *run, struct bytes *b)
 
 	o->size = sizeof *o;
 	o->workers = 1 + (int)(how & 3);
+	atomic_store(&run->most_workers, o->workers);
 	o->callback_mode = how & 4 ? MPPOOL_CALLBACKS_POLL : MPPOOL_CALLBACKS_THREAD;
 	if (how & 8)
 		o->queue_limit = 1 + (how >> 4 & 3);
