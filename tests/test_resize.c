@@ -791,7 +791,7 @@ START_TEST(all_workers_are_there_after_short_calls)
 	for (int round = 0; round < rounds; round++) {
 		const int when = 7 * round % calls;
 		for (int i = 0; i < calls; i++) {
-			assert_ok(mppool_apply_async(pool, &func, NULL, NULL, NULL));
+			assert_ok(mppool_apply_async(pool, &func, NULL, MPPOOL_CALL(.priority = i % 17 == 0), NULL));
 			if (i == when)
 				assert_ok(mppool_resize(pool, 1 + round % 3));
 		}
@@ -802,6 +802,52 @@ START_TEST(all_workers_are_there_after_short_calls)
 	assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
 	ck_assert_int_eq(atomic_load(&ran), rounds * calls);
 	pool_finish(pool);
+}
+END_TEST
+
+static int heap_call(const void *const args[], void *result, void *context)
+{
+	const struct mppool_func func = make_func(counted_call, 0, 0, context);
+	int code = 0;
+
+	(void)args;
+	(void)result;
+	for (int i = 0; i < 200 && !code; i++)
+		code = mppool_apply_async(mppool_current(), &func, NULL, NULL, NULL);
+	return code;
+}
+
+static void resize_without_end(void *arg)
+{
+	struct load *const load = arg;
+
+	for (int i = 0; !atomic_load(&load->over); i++)
+		if (mppool_resize(load->pool, 1 + i % load->sizes) != 0)
+			complain(load, __LINE__);
+}
+
+/* Workers are dismissed, wherever they are, while their own deques are full. */
+START_TEST(workers_leave_no_heap_behind)
+{
+	struct load load = {.sizes = 4, .pool = pool_of(2)};
+	atomic_int ran = 0;
+	const struct mppool_func func = make_func(heap_call, 0, 0, &ran);
+	const int rounds = SLOW ? 10 : 1000;
+	struct runner resizer;
+
+	runner_start(&resizer, resize_without_end, &load);
+	for (int round = 0; round < rounds; round++) {
+		for (int i = 0; i < 4; i++)
+			assert_ok(mppool_apply_async(load.pool, &func, NULL, NULL, NULL));
+		assert_ok(mppool_wait_idle(load.pool, MPPOOL_FOREVER));
+		ck_assert_int_eq(atomic_load(&ran), 800 * (round + 1));
+	}
+	atomic_store(&load.over, true);
+	runner_join(&resizer);
+	ck_assert_int_eq(atomic_load(&load.strange), 0);
+	assert_ok(mppool_resize(load.pool, 3));
+	assert_workers(load.pool, 3);
+	pool_finish(load.pool);
 }
 END_TEST
 
@@ -912,6 +958,7 @@ static void fill(Suite *suite)
 	tcase_add_loop_test(order, pool_ends_during_a_growth, 0, 2);
 	tcase_add_loop_test(load, no_call_is_lost_under_load, 0, 6);
 	tcase_add_test(load, all_workers_are_there_after_short_calls);
+	tcase_add_test(load, workers_leave_no_heap_behind);
 	tcase_add_test(load, resize_races_with_terminate);
 	tcase_add_test(load, ten_thousand_resizes_leave_nothing_behind);
 }
