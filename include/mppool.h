@@ -26,7 +26,7 @@
 #endif
 
 #define MPPOOL_VERSION_MAJOR 0
-#define MPPOOL_VERSION_MINOR 1
+#define MPPOOL_VERSION_MINOR 9
 #define MPPOOL_VERSION_PATCH 0
 
 #define MPPOOL_MAX_ARGS 8                /* arguments of one function, for ever */

@@ -38,8 +38,8 @@ for file in .libs/libmppool.so .libs/libmppool.*.dylib; do
 	test -f "$file" && library=$file
 done
 if test -n "$library" && test "$VERSION_SCRIPT" = yes; then
-	# Every name with its version: what is not of the version MPPOOL_0.1 shows as a difference.
-	sed 's/$/@@MPPOOL_0.1/' "$tmp/map" >"$tmp/versioned"
+	# Every name with its version: what is not of the version MPPOOL_0.9 shows as a difference.
+	sed 's/$/@@MPPOOL_0.9/' "$tmp/map" >"$tmp/versioned"
 	$NM -D --defined-only "$library" | $AWK '$2 != "A" { print $3 }' | LC_ALL=C sort >"$tmp/library"
 	same "version script and shared library" versioned library
 fi
