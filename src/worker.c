@@ -706,6 +706,8 @@ static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_wo
 	struct mpp_job *job = mpp_deque_pop(&w->deque);  /* it was a turn on which others came first */
 	bool again;
 
+	if (!job)                        /* more urgent calls were there, and others took them: nobody else would see these */
+		job = mpp_deque_steal(&w->inbox);
 	if (job)
 		return job;
 	if (may_stand_by_locked(w) && batch != w) {

@@ -6,7 +6,7 @@
  *
  * Several pools, each with other options, stand from the beginning to the end. Producers, threads of this program,
  * choose by lot what to do next: one of the calls, on one of the pools; to cancel, to free early, to wait a short
- * time first; or to make a pool of their own and end it in the middle. What comes of it is compared with what the
+ * time first; to change a pool's size; or to make a pool of their own and end it in the middle. What comes of it is compared with what the
  * same loop would give.
  *
  * Every few seconds the producers stand still, the pools come to rest, and the program looks at itself:
@@ -732,6 +732,12 @@ static void do_hooks(struct producer *p, struct house *h)
 	mppool_iter_free(iter);
 }
 
+/* Others may do so at the same time; what counts at rest is set there. */
+static void do_resize(struct producer *p, struct house *h)
+{
+	MUST(mppool_resize(h->pool, 1 + (int)draw(p, 6)));
+}
+
 /* A pool of the producer's own, which ends in the middle of its work. */
 static void do_pool(struct producer *p, struct house *unused)
 {
@@ -790,6 +796,7 @@ static const struct deed {
 } deeds[] = {
 	{do_apply, 20}, {do_singles, 30}, {do_cancelled_singles, 4}, {do_map, 20}, {do_starmap, 10},
 	{do_map_async, 20}, {do_imap, 30}, {do_timeout, 1}, {do_map_generator, 10}, {do_hooks, 20}, {do_pool, 2},
+	{do_resize, 1},
 };
 
 /* --------------------------------------------------------------------------------------------- working and resting */
@@ -1055,8 +1062,10 @@ static void look(double since)
 	struct look *const l = &looks[nlooks < MOST_LOOKS ? nlooks++ : nlooks - 1];
 	uint64_t items = 0;
 
-	for (int i = 0; i < POOLS; i++)
+	for (int i = 0; i < POOLS; i++) {
+		MUST(mppool_resize(houses[i].pool, houses[i].options.workers));
 		MUST(mppool_wait_idle(houses[i].pool, PATIENCE * factor()));
+	}
 	check_is_back(&callbacks_due, "callbacks");
 	check_is_back(&args_out, "arguments");
 	check_is_back(&results_out, "results");
