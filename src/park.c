@@ -172,12 +172,46 @@ void mpp_park_in_child(void)
 #define SPIN_BUDGET 20000        /* nanoseconds: about what waking a thread on another CPU takes */
 #define SPIN_LOST 5000           /* a gap between two looks that tells of a CPU lost to somebody else */
 #define SPIN_PAUSES 1            /* between two looks */
+#define SPIN_MISSES 6            /* after so many in vain it is tried once in 2 to the power of that */
 
 static _Atomic bool worth_spinning;
+
+/* Spinning in vain is worse than none: where others have work for all CPUs, whoever is waited for may only run once this
+ * thread sleeps. So each thread does without for a while after spins that came to nothing, longer and longer. */
+static _Thread_local struct {
+	bool trying;                     /* the last spin was not in vain, unless it still goes on */
+	unsigned misses;                 /* in a row */
+	unsigned skip;                   /* spins to do without */
+} luck;
 
 void mpp_spin_setup(int cpus)
 {
 	mpp_poke(&worth_spinning, cpus > 1);
+}
+
+static bool begin_spin(struct mpp_spin *spin, int64_t now)
+{
+	if (luck.trying)
+		luck.misses = luck.skip = 0;
+	luck.trying = luck.skip == 0;
+	if (!luck.trying) {
+		luck.skip--;
+		return false;
+	}
+	spin->started = true;
+	spin->start = spin->last = now;
+	return true;
+}
+
+static bool give_up(void)
+{
+	if (!luck.trying)        /* the same spin was given up before */
+		return false;
+	luck.trying = false;
+	luck.skip = 1u << luck.misses;
+	if (luck.misses < SPIN_MISSES)
+		luck.misses++;
+	return false;
 }
 
 bool mpp_spin_more(struct mpp_spin *spin)
@@ -189,13 +223,10 @@ bool mpp_spin_more(struct mpp_spin *spin)
 	for (int i = 0; i < SPIN_PAUSES; i++)
 		mpp_relax();
 	now = mpp_now();
-	if (!spin->started) {
-		spin->started = true;
-		spin->start = spin->last = now;
-		return true;
-	}
+	if (!spin->started)
+		return begin_spin(spin, now);
 	if (now - spin->start > SPIN_BUDGET || now - spin->last > SPIN_LOST)
-		return false;
+		return give_up();
 	spin->last = now;
 	return true;
 }

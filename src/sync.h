@@ -73,7 +73,8 @@ void mpp_park_in_child(void);
 
 /* A bounded spin before a park: waking a thread costs its waker several microseconds, so it pays to look for about that
  * long. mpp_spin_more() is false once the budget is spent, or when this thread lost its CPU meanwhile, for then there
- * are more runnable threads than CPUs, or when there is only one CPU. A zeroed struct starts a spin. */
+ * are more runnable threads than CPUs, or when there is only one CPU; and at once, more and more often, where spins of
+ * this thread came to nothing. A zeroed struct starts a spin. */
 struct mpp_spin {
 	int64_t start, last;
 	bool started;
