@@ -38,6 +38,7 @@ struct mpp_trace_file {
 	dev_t device;
 	ino_t inode;
 	off_t size;
+	off_t before;                    /* its size before the last write */
 	time_t changed;                  /* once it is complete */
 	uint64_t last_id;
 	char path[];
@@ -62,6 +63,12 @@ static void complain(const char *path, int error, const char *reason)
 		mpp_output_now(STDERR_FILENO, text, mpp_min((size_t)n, sizeof text - 1));
 }
 
+static void cut(struct mpp_trace_file *f)
+{
+	if (ftruncate(f->fd, f->size) == 0)
+		lseek(f->fd, f->size, SEEK_SET);
+}
+
 /* After an error the file ends with the last whole event. */
 void mpp_trace_file_write(struct mpp_trace_file *f, const char *bytes, size_t count)
 {
@@ -71,13 +78,13 @@ void mpp_trace_file_write(struct mpp_trace_file *f, const char *bytes, size_t co
 		return;
 	error = mpp_output(f->fd, bytes, count, NULL);
 	if (!error) {
+		f->before = f->size;
 		f->size += (off_t)count;
 		return;
 	}
 	f->failed = true;
 	complain(f->path, error, NULL);
-	if (ftruncate(f->fd, f->size) == 0)
-		lseek(f->fd, f->size, SEEK_SET);
+	cut(f);
 }
 
 static void begin(struct mpp_trace_file *f)
@@ -90,12 +97,19 @@ static void begin(struct mpp_trace_file *f)
 	mpp_trace_file_write(f, text, (size_t)n);
 }
 
+/* If not even the end has room, the last events make it. */
 static void complete(struct mpp_trace_file *f)
 {
 	struct stat st;
 
 	f->failed = f->size == 0;        /* it was not even begun; else there may be room for so little */
 	mpp_trace_file_write(f, END, sizeof END - 1);
+	if (f->failed && f->before > 0) {
+		f->size = f->before;
+		f->failed = false;
+		cut(f);
+		mpp_trace_file_write(f, END, sizeof END - 1);
+	}
 	if (fstat(f->fd, &st) == 0)
 		f->changed = st.st_mtime;
 	close(f->fd);
@@ -157,7 +171,7 @@ static int take_over(struct mpp_trace_file *f, int fd, const struct stat *st)
 	f->failed = false;
 	f->device = st->st_dev;
 	f->inode = st->st_ino;
-	f->size = keep;
+	f->size = f->before = keep;
 	if (!resumed) {
 		f->last_id = 0;
 		begin(f);

@@ -237,6 +237,14 @@ static char *read_file(const char *name, size_t *ret_size)
 	return text;
 }
 
+static size_t file_size(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	return (size_t)st.st_size;
+}
+
 /* All events of a file that must be whole. */
 static struct json load(const char *name)
 {
@@ -1036,6 +1044,29 @@ START_TEST(test_full_disk_leaves_a_valid_file)
 }
 END_TEST
 
+/* So full that not even its end has room. Check writes a file of its own, which is shorter. */
+START_TEST(test_full_disk_has_room_for_the_end)
+{
+	mppool *pool = traced_pool(1, "full");
+	struct rlimit limit;
+	struct json j;
+
+	fill_trace(pool, 1000);
+	pool_finish(pool);
+	pool = traced_pool(1, "fuller");
+	limit.rlim_cur = limit.rlim_max = file_size() + (rlim_t)_i;
+	catch_stderr();
+	signal(SIGXFSZ, SIG_DFL);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	map_squares(pool, "square");
+	pool_finish(pool);
+	assert_one_complaint(path);
+	j = load(path);
+	ck_assert_uint_eq(pools(&j, "fuller"), 1);
+	free(j.events);
+}
+END_TEST
+
 /* ----------------------------------------------------------------------------------------------------------- sizes */
 
 static int tiny_call(const void *const args[], void *result, void *context)
@@ -1043,14 +1074,6 @@ static int tiny_call(const void *const args[], void *result, void *context)
 	(void)context;
 	*(int *)result = int_arg(args, 0);
 	return 0;
-}
-
-static size_t file_size(void)
-{
-	struct stat st;
-
-	ck_assert_int_eq(stat(path, &st), 0);
-	return (size_t)st.st_size;
 }
 
 START_TEST(test_many_tiny_tasks_make_a_small_file)
@@ -1326,6 +1349,7 @@ static void fill_suite(Suite *suite)
 	tcase_add_test(tcase, test_only_regular_files);
 	tcase_add_test(tcase, test_fifo_does_not_hold_up);
 	tcase_add_test(tcase, test_full_disk_leaves_a_valid_file);
+	tcase_add_loop_test(tcase, test_full_disk_has_room_for_the_end, 0, 4);
 	tcase = add_case(suite, "sizes");
 	tcase_add_checked_fixture(tcase, make_folder, remove_folder);
 	tcase_add_test(tcase, test_many_tiny_tasks_make_a_small_file);
