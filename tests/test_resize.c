@@ -657,22 +657,28 @@ static int triple_call(const void *const args[], void *result, void *context)
 	return 0;
 }
 
-/* Three nested calls, one of them waited for. */
+static void free_two(void *results)
+{
+	for (int i = 0; i < 2; i++)
+		mppool_result_free(((mppool_result **)results)[i]);
+}
+
+/* Three nested calls, one of them waited for. The one that runs here may leave the thread. */
 static int nesting_call(const void *const args[], void *result, void *context)
 {
 	struct load *const load = context;
 	const struct mppool_func func = make_func(triple_call, 1, sizeof(int), load);
 	int x = int_arg(args, 0), y = -1;
-	mppool_result *first = NULL, *second = NULL;
+	mppool_result *results[2] = {NULL, NULL};
 
-	if (mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), NULL, &first) ||
-	    mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), NULL, &second) ||
+	pthread_cleanup_push(free_two, results);
+	if (mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), NULL, &results[0]) ||
+	    mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), NULL, &results[1]) ||
 	    mppool_apply(load->pool, &func, MPPOOL_ARGS(&x), load->loses ? NULL : &y) ||
-	    (mppool_result_get(second, load->loses ? NULL : &y, MPPOOL_FOREVER) | y) != 3 * x)
+	    (mppool_result_get(results[1], load->loses ? NULL : &y, MPPOOL_FOREVER) | y) != 3 * x)
 		if (!load->loses)
 			complain(load, __LINE__);
-	mppool_result_free(first);
-	mppool_result_free(second);
+	pthread_cleanup_pop(1);
 	*(int *)result = 3 * x;
 	return 0;
 }
