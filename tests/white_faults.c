@@ -191,7 +191,6 @@ int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attr, voi
 /* ------------------------------------------------------------------------------------------------ waits and clocks */
 
 static _Atomic int64_t ahead, realtime_ahead;    /* nanoseconds by which the clocks have jumped */
-static atomic_bool jumping;
 
 int __real_clock_gettime(clockid_t clock, struct timespec *ret_now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now);
@@ -224,6 +223,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
 #define SYS_futex SYS_futex_time64
 #endif
 #define PIECE 2000000                            /* nanoseconds: the system does not know of our jumps */
+
+static atomic_bool jumping;
 
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
