@@ -803,7 +803,7 @@ static const struct deed {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static enum { WORK, REST, END } order = REST;    /* the lock */
+static enum order { WORK, REST, END } order = REST;    /* the lock */
 static int resting;                              /* the lock: producers that stand still */
 
 static bool may_work(void)
@@ -874,7 +874,7 @@ static void *poll_callbacks(void *arg)
 	return NULL;
 }
 
-static void set_order(int next)
+static void set_order(enum order next)
 {
 	atomic_store(&halt, next != WORK);
 	pthread_mutex_lock(&lock);
