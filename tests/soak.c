@@ -358,15 +358,15 @@ struct producer {
 static struct producer producers[PRODUCERS];
 static atomic_ulong turns;                       /* that all of them have done */
 
-static uint64_t draw(struct producer *p, uint64_t below)
+static size_t draw(struct producer *p, size_t below)
 {
 	p->chance ^= p->chance << 13;
 	p->chance ^= p->chance >> 7;
 	p->chance ^= p->chance << 17;
-	return (p->chance * UINT64_C(2685821657736338717) >> 11) % below;
+	return (size_t)((p->chance * UINT64_C(2685821657736338717) >> 11) % below);
 }
 
-static bool one_in(struct producer *p, uint64_t n)
+static bool one_in(struct producer *p, size_t n)
 {
 	return draw(p, n) == 0;
 }
@@ -792,7 +792,7 @@ static void do_pool(struct producer *p, struct house *unused)
 
 static const struct deed {
 	void (*run)(struct producer *p, struct house *h);
-	uint64_t weight;
+	size_t weight;
 } deeds[] = {
 	{do_apply, 20}, {do_singles, 30}, {do_cancelled_singles, 4}, {do_map, 20}, {do_starmap, 10},
 	{do_map_async, 20}, {do_imap, 30}, {do_timeout, 1}, {do_map_generator, 10}, {do_hooks, 20}, {do_pool, 2},
@@ -825,8 +825,7 @@ static atomic_bool halt;                         /* order is not WORK: a hint */
 
 static void do_something(struct producer *p)
 {
-	uint64_t all = 0, at;
-	size_t i;
+	size_t all = 0, at, i;
 
 	for (i = 0; i < sizeof deeds / sizeof *deeds; i++)
 		all += deeds[i].weight;
