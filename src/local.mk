@@ -10,7 +10,8 @@ native_sources = \
 	src/cpu.c \
 	src/memory.c \
 	src/park.c \
-	src/thread.c
+	src/thread.c \
+	src/trace_file.c
 library_sources = \
 	src/base.h \
 	src/callbacks.c \
@@ -47,7 +48,7 @@ library_sources = \
 	src/task_handler.c \
 	src/thread.h \
 	src/trace.c src/trace.h \
-	src/trace_file.c src/trace_file.h \
+	src/trace_file.h \
 	src/utf8.h \
 	src/version.c \
 	src/wait.c src/wait.h \

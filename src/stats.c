@@ -37,9 +37,9 @@ static void read_clock(struct mpp_worker *w, struct mppool_worker_counters *c)
 
 static void count_worker(struct mpp_worker *w, struct mppool_worker_counters *c)
 {
-	c->done = mpp_peek(&w->tally.done);
-	c->failed = mpp_peek(&w->tally.failed);
-	c->running = mpp_peek(&w->tally.running);
+	c->done = mpp_load(&w->tally.done);              /* as released by mpp_tally_add */
+	c->failed = mpp_load(&w->tally.failed);
+	c->running = mpp_load(&w->tally.running);
 	read_clock(w, c);
 }
 

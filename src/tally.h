@@ -16,9 +16,11 @@ struct mpp_tally {
 	struct mpp_tally *into;                  /* a helper's: the pool's, which several write; else NULL */
 };
 
+/* Released to mppool_stats(): who sees an item's end in a count finds it in what was submitted, too, although another
+ * worker counts that. */
 static inline void mpp_tally_add(_Atomic uint64_t *count, uint64_t n)
 {
-	mpp_poke(count, mpp_peek(count) + n);
+	mpp_store(count, mpp_peek(count) + n);
 }
 
 static inline void mpp_tally_begin(struct mpp_tally *tally)

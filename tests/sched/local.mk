@@ -19,6 +19,7 @@ libmppool_sched_la_SOURCES = \
 	tests/sched/parts.c \
 	tests/sched/resize.c \
 	tests/sched/singles.c \
+	tests/sched/stats.c \
 	tests/sched/stops.c \
 	tests/sched/store.c \
 	tests/sched/streams.c \

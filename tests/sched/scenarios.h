@@ -11,10 +11,11 @@
 /* Each list ends with a name of NULL. */
 #define SCHED_SCENARIOS                                                                                               \
 	sched_parts, sched_blocks, sched_singles, sched_stops, sched_workers, sched_maps, sched_streams,              \
-		sched_callbacks, sched_groups, sched_watches, sched_resize
+		sched_callbacks, sched_groups, sched_watches, sched_resize, sched_stats
 
 extern const struct sched_scenario sched_parts[], sched_blocks[], sched_singles[], sched_stops[], sched_workers[],
-	sched_maps[], sched_streams[], sched_callbacks[], sched_groups[], sched_watches[], sched_resize[];
+	sched_maps[], sched_streams[], sched_callbacks[], sched_groups[], sched_watches[], sched_resize[],
+	sched_stats[];
 
 /* ----------------------------------------------------------------------------------------------------------- pools */
 

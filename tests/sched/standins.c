@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * In place of the library's park.c, thread.c, memory.c and cpu.c: the same functions, under the scheduler. */
+ * In place of the library's park.c, thread.c, memory.c, cpu.c and trace_file.c: the same functions, under the scheduler. */
 #ifndef MPP_SCHEDULER
 #define MPP_SCHEDULER
 #endif
@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "sync.h"
 #include "thread.h"
+#include "trace_file.h"
 
 #include "engine.h"
 
@@ -349,6 +350,65 @@ void sched_free(void *memory)
 	block_free(memory, CODE);
 }
 
+/* ----------------------------------------------------------------------------------------------------- trace files */
+
+/* The one that there is; what is written is read, and goes nowhere. */
+struct mpp_trace_file {
+	size_t refs;
+	uint64_t last_id;
+};
+
+static struct mpp_trace_file trace_file;
+
+struct mpp_trace_file *mpp_trace_file_open(const char *path)
+{
+	(void)path;
+	trace_file.refs++;
+	return &trace_file;
+}
+
+void mpp_trace_file_close(struct mpp_trace_file *file)
+{
+	file->refs--;
+}
+
+void mpp_trace_file_write(struct mpp_trace_file *file, const char *bytes, size_t count)
+{
+	if (file->refs == 0)
+		engine_fail("a trace is written that was closed");
+	model_read(bytes, count, CODE);
+}
+
+uint64_t mpp_trace_file_new_id(struct mpp_trace_file *file)
+{
+	return ++file->last_id;
+}
+
+void mpp_trace_files_inherited(void)
+{
+}
+
+const char *mpp_trace_file_from_environment(void)
+{
+	return NULL;
+}
+
+void mpp_trace_file_symbol(uintptr_t code, char *to, size_t size)
+{
+	(void)code;
+	snprintf(to, size, "function");
+}
+
+void mpp_trace_file_thread_name(char *to, size_t size)
+{
+	snprintf(to, size, "thread");
+}
+
+uint64_t mpp_trace_file_thread_id(void)
+{
+	return sched_self ? (uint64_t)sched_self->id : 0;
+}
+
 /* --------------------------------------------------------------------------------------- from schedule to schedule */
 
 void standins_begin(void)
@@ -359,6 +419,7 @@ void standins_begin(void)
 	if (arena == MAP_FAILED)
 		engine_fail("no memory for the library");
 	arena_used = 0;
+	trace_file = (struct mpp_trace_file){0, 0};
 	cpus = 2;
 	refused_threads = 0;
 }
