@@ -120,6 +120,13 @@ EXTRA_DIST += \
 	tests/UNREACHED \
 	tests/coverage.sh \
 	tests/machines.sh \
+	tests/models.sh \
+	tests/models/deque.pml \
+	tests/models/job.pml \
+	tests/models/machine.pml \
+	tests/models/park.pml \
+	tests/models/spans.pml \
+	tests/models/streams.pml \
 	tests/declarations.awk \
 	tests/members.awk \
 	tests/examples-common.sh \
@@ -224,7 +231,7 @@ endif
 # ----------------------------------------------------------------------------------------------------- further checks
 
 # Too long, or in need of too much, for make check.
-.PHONY: check-abi check-builds check-debian check-machines coverage update-abi
+.PHONY: check-abi check-builds check-debian check-machines check-models coverage update-abi
 check-builds:
 	@CC='$(CC)' MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' srcdir='$(srcdir)' \
 	script_tests='$(script_tests)' $(SHELL) $(srcdir)/tests/check-builds.sh
@@ -237,6 +244,8 @@ coverage:
 	@CC='$(CC)' MAKE='$(MAKE)' srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/coverage.sh
 check-machines:
 	bash $(srcdir)/tests/machines.sh
+check-models:
+	@CC='$(CC)' srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/models.sh
 EXTRA_DIST += abi/constants abi/suppressions abi/x86_64.abi
 
 # --------------------------------------------------------------------------------------------------- make installcheck
