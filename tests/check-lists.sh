@@ -24,5 +24,5 @@ listed()
 listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] man/html.* man/*.css examples/README examples/*.[ch] \
 	examples/*/*.[ch] examples/*/*.py \
 	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/* tests/sched/*.[ch] tests/sched/README \
-	tests/fuzz/*.[ch] tests/fuzz/README tests/models/*.pml tools/*.[ch]
+	tests/fuzz/*.[ch] tests/fuzz/README tests/models/*.pml tests/planted.* tools/*.[ch]
 exit $status

@@ -127,6 +127,8 @@ EXTRA_DIST += \
 	tests/models/park.pml \
 	tests/models/spans.pml \
 	tests/models/streams.pml \
+	tests/planted.py \
+	tests/planted.txt \
 	tests/declarations.awk \
 	tests/members.awk \
 	tests/examples-common.sh \
@@ -231,7 +233,7 @@ endif
 # ----------------------------------------------------------------------------------------------------- further checks
 
 # Too long, or in need of too much, for make check.
-.PHONY: check-abi check-builds check-debian check-machines check-models coverage update-abi
+.PHONY: check-abi check-builds check-debian check-machines check-models check-planted coverage update-abi
 check-builds:
 	@CC='$(CC)' MAKE='$(MAKE)' PACKAGE_VERSION='$(PACKAGE_VERSION)' srcdir='$(srcdir)' \
 	script_tests='$(script_tests)' $(SHELL) $(srcdir)/tests/check-builds.sh
@@ -246,6 +248,8 @@ check-machines:
 	bash $(srcdir)/tests/machines.sh
 check-models:
 	@CC='$(CC)' srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/models.sh
+check-planted:
+	@CC='$(CC)' srcdir='$(srcdir)' python3 $(srcdir)/tests/planted.py
 EXTRA_DIST += abi/constants abi/suppressions abi/x86_64.abi
 
 # --------------------------------------------------------------------------------------------------- make installcheck
