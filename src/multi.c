@@ -48,10 +48,11 @@ static size_t span_claim(const struct mpp_multi *m, struct mpp_cell *cell, size_
 	return n;
 }
 
-/* The same where no thief can come. */
+/* The same where no thief can come. All that it may: while the owner said that it takes these, others may have seen
+ * nothing left, and given the job up as exhausted. */
 static size_t span_claim_locked(const struct mpp_multi *m, struct mpp_cell *cell, size_t *ret_from)
 {
-	size_t n = helping_of(m, span_left(cell));
+	size_t n = mpp_min(m->most, span_left(cell));
 
 	*ret_from = mpp_peek(&cell->low);
 	mpp_poke(&cell->low, (uint32_t)(*ret_from + n));
@@ -532,7 +533,7 @@ static bool claimable_locked(const struct mpp_multi *m)
 	if (m->job.kind == MPP_STREAM ? mpp_stream_claimable_locked(mpp_stream_of(m)) : m->cursor < m->items.length)
 		return true;
 	for (size_t i = 0; i < m->used_cells; i++)
-		if (span_left(&m->cells[i]) > 0)
+		if (span_left(&m->cells[i]) > 0 && may_steal_locked(m, &m->cells[i]))
 			return true;
 	return false;
 }
@@ -922,15 +923,28 @@ static void leave_locked(struct visit *v)
 	v->m->free_cells = v->cell;
 }
 
+/* There is something to claim that others could not see when they looked last. */
+static void hand_back(struct mpp_multi *m)
+{
+	if (mpp_load(&m->job.state) & MPP_HALT)
+		mpp_multi_halt(m, m->halt_code, false, m->failed_fast);
+	else
+		mpp_pool_list(m);
+}
+
 static void leave(struct visit *v)
 {
 	struct mpp_frame *frame = v->visitor->frame;
 	size_t ended = mpp_peek(&v->cell->done) - v->before;
+	bool unseen;
 
 	set_counted(v, false);
 	mpp_lock(&v->m->lock);
 	leave_locked(v);
+	unseen = v->m->barred && span_left(v->cell) > 0;         /* nobody could steal it */
 	mpp_unlock(&v->m->lock);
+	if (mpp_unlikely(unseen))
+		hand_back(v->m);
 	frame->role = MPP_IDLE;
 	frame->job = NULL;
 	frame->stop = NULL;
@@ -963,10 +977,7 @@ static void visit_lost(void *arg)
 		v->cell->rest_block = v->run.block;
 		mpp_poke(&v->m->rests, mpp_peek(&v->m->rests) + 1);
 		mpp_unlock(&v->m->lock);
-		if (mpp_load(&v->m->job.state) & MPP_HALT)       /* it came too early to see the rest */
-			mpp_multi_halt(v->m, v->m->halt_code, false, v->m->failed_fast);
-		else
-			mpp_pool_list(v->m);
+		hand_back(v->m);
 	}
 	leave(v);
 }
