@@ -337,17 +337,19 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 {
 	mppool *pool = w->pool;
 	int p = pick_priority_locked(pool);
+	struct mpp_worker *batch;
 	struct mpp_job *head;
 
 	if (p < 0)
 		return NOTHING;
 	head = mpp_queue_peek(&pool->queue[p]);
-	if (pool->open_first[p] && ((!head && !open_batch_locked(w, p)) || ++pool->alternate % 2)) {
+	batch = open_batch_locked(w, p);         /* once: its owner needs no lock to come to its end */
+	if (pool->open_first[p] && ((!head && !batch) || ++pool->alternate % 2)) {
 		work->multi = pool->open_first[p];
 		work->open = true;
 		remove_open_locked(pool, work->multi);
 		append_open_locked(pool, work->multi);
-	} else if (open_batch_locked(w, p)) {
+	} else if (batch) {
 		return BATCH_OPEN;
 	} else if (head->kind == MPP_SINGLE) {
 		take_singles_locked(w, work, p);
@@ -1055,12 +1057,13 @@ static void work_until_relieved(struct service *s)
 
 /* No thread for a successor: the place stays vacant until mpp_workers_refill() finds one. A pool without any worker
  * would keep everybody waiting, so it is broken. */
-static void leave_vacant(struct mpp_worker *w, int error)
+static void leave_vacant(struct mpp_worker *w, int error, size_t unsure)
 {
 	mppool *pool = w->pool;
 	bool last;
 
 	mpp_lock(&pool->lock);
+	pool->nunsure -= unsure;         /* in one step: or a dismissed one would take it for one that is there, and leave */
 	last = --pool->nalive == 0;
 	w->next_idle = mpp_peek(&pool->vacant);  /* in one step: who finds nobody alive finds a vacant place */
 	mpp_poke(&pool->vacant, w);
@@ -1091,13 +1094,15 @@ void mpp_workers_refill(mppool *pool)
 	if (!w)
 		return;
 	error = mpp_worker_start(w, w->thread);
+	if (error) {
+		leave_vacant(w, error, 1);
+		return;
+	}
 	mpp_lock(&pool->lock);
 	pool->nunsure--;
-	if (!error && !pool->growing)    /* one that was dismissed may have stayed as the last; a growth's end sees to it */
+	if (!pool->growing)      /* one that was dismissed may have stayed as the last; a growth's end sees to it */
 		mpp_places_dismiss_locked(pool, mpp_peek(&pool->nworkers));
 	mpp_pool_unlock(pool);
-	if (error)
-		leave_vacant(w, error);
 }
 
 /* A user function left the thread; what it had in hand was ended on the way here. The worker is replaced. */
@@ -1123,7 +1128,7 @@ static void worker_lost(void *arg)
 	}
 	leave_row(s);
 	if (error)
-		leave_vacant(w, error);
+		leave_vacant(w, error, 0);
 	else if (!s->relieved)
 		depart(s);
 	mpp_frame_pop(&s->frame);
