@@ -104,7 +104,7 @@ build()
 	# An emulator is slower than a machine.
 	case $runner in *qemu*) factor=10 ;; esac
 	(cd "$folder" && "$source/configure" --quiet CC="$cc" "$@" --enable-werror --enable-debug --disable-shared \
-		CHECK_CFLAGS="-I$here/check-$clibrary/include" \
+		CHECK_CFLAGS="-isystem $here/check-$clibrary/include" \
 		CHECK_LIBS="-L$here/check-$clibrary/lib -lcheck -pthread -lrt -lm" \
 		PKG_CONFIG_LIBDIR=/nonexistent ac_cv_header_zlib_h=no ac_cv_header_openssl_evp_h=no \
 		ac_cv_header_png_h=no &&
