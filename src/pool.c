@@ -286,10 +286,9 @@ static void close_open_streams(mppool *pool)
 static void discard_deques(mppool *pool, int code)
 {
 	for (size_t i = 0; i < mpp_load_seq(&pool->nplaces); i++) {
-		struct mpp_worker *w = mpp_worker_at(pool, i);
 		struct mpp_job *job;
 
-		while ((job = mpp_deque_steal(&w->inbox)) != NULL || (job = mpp_deque_steal(&w->deque)) != NULL)
+		while ((job = mpp_worker_rob(mpp_worker_at(pool, i))) != NULL)
 			mpp_single_discard_popped(job, code);
 	}
 }
@@ -487,12 +486,9 @@ static void abandon_singles(mppool *pool)
 	while ((job = pop_any_locked(pool)) != NULL)
 		if (job->kind == MPP_SINGLE)
 			mpp_job_abandon_queued(job);
-	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++) {
-		struct mpp_worker *w = mpp_worker_at(pool, i);
-
-		while ((job = mpp_deque_steal(&w->inbox)) != NULL || (job = mpp_deque_steal(&w->deque)) != NULL)
+	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++)
+		while ((job = mpp_worker_rob(mpp_worker_at(pool, i))) != NULL)
 			mpp_job_abandon_queued(job);
-	}
 }
 
 static void free_handlers(struct mpp_handler *h)

@@ -216,6 +216,9 @@ void mpp_pool_notify(mppool *pool);
 void mpp_pool_hints_locked(mppool *pool);
 void mpp_pool_hint_pushed_locked(mppool *pool, int priority_index);      /* the same, after a push */
 struct mpp_job *mpp_pool_pop_locked(mppool *pool, int priority_index);   /* from the queue; NULL: it is empty */
+
+/* Asks for memory for the queue, without the lock meanwhile: everything else may have changed. False: there is none. */
+bool mpp_pool_extend_queue_locked(mppool *pool, struct mpp_queue *queue);
 void mpp_pool_unlist_locked(struct mpp_multi *m);
 
 /* Stops everything: MPPOOL_TERMINATED, or MPPOOL_BROKEN with a failure, which is taken over. */
@@ -288,6 +291,14 @@ void mpp_workers_refill(mppool *pool);           /* tries again where no thread 
 void mpp_worker_frame(struct mpp_worker *worker, struct mpp_frame *frame);       /* for work nested in another */
 struct mpp_visitor mpp_worker_visitor(struct mpp_worker *worker, struct mpp_frame *frame, const struct mpp_job *job);
 void mpp_worker_advertise(struct mpp_worker *worker);
+
+/* The oldest call in a worker's hands, by anybody; NULL: there is none. */
+static inline struct mpp_job *mpp_worker_rob(struct mpp_worker *worker)
+{
+	struct mpp_job *job = mpp_deque_steal(&worker->inbox);
+
+	return job ? job : mpp_deque_steal(&worker->deque);
+}
 
 int mpp_task_handler_start(mppool *pool);
 void mpp_task_handlers_more(mppool *pool);       /* another one, if generators that block could hold up others */

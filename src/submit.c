@@ -57,27 +57,19 @@ static int await_room_locked(struct submission *sub)
 	return error;
 }
 
-/* Memory for the queue is asked for outside the lock; when it is there everything else may have changed. */
 static int make_room_locked(struct submission *sub, struct mpp_queue *queue)
 {
 	mppool *pool = sub->pool;
 	int error;
 
-	while ((error = await_room_locked(sub)) == 0 && !mpp_queue_has_room(queue)) {
-		struct mpp_queue_block *block;
-
-		mpp_pool_unlock(pool);
-		block = mpp_queue_block_new();
-		mpp_lock(&pool->lock);
-		if (!block) {
+	while ((error = await_room_locked(sub)) == 0 && !mpp_queue_has_room(queue))
+		if (!mpp_pool_extend_queue_locked(pool, queue)) {
 			if (pool->room_waiters > 0) {    /* the room that this call was woken for is for another */
 				mpp_add(&pool->room_word, 1);
 				mpp_wake_one(&pool->room_word);
 			}
 			return ENOMEM;
 		}
-		mpp_queue_supply(queue, block);
-	}
 	return error;
 }
 

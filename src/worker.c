@@ -156,6 +156,18 @@ struct mpp_job *mpp_pool_pop_locked(mppool *pool, int p)
 	return job;
 }
 
+bool mpp_pool_extend_queue_locked(mppool *pool, struct mpp_queue *queue)
+{
+	struct mpp_queue_block *block;
+
+	mpp_pool_unlock(pool);
+	block = mpp_queue_block_new();
+	mpp_lock(&pool->lock);
+	if (block)
+		mpp_queue_supply(queue, block);
+	return block != NULL;
+}
+
 /* ------------------------------------------------------------------------------------------------ the open streams */
 
 static void append_open_locked(mppool *pool, struct mpp_multi *m)
@@ -433,10 +445,8 @@ static struct mpp_job *steal(struct mpp_worker *w)
 	size_t at = 0;
 
 	while ((victim = next_advertised(w->pool, &at)) != NULL) {
-		struct mpp_job *job = mpp_deque_steal(&victim->inbox);
+		struct mpp_job *job = mpp_worker_rob(victim);
 
-		if (!job)
-			job = mpp_deque_steal(&victim->deque);
 		if (job) {
 			MPP_PROBE_STEAL(w->pool, job, victim->index, 1);
 			return job;
@@ -851,16 +861,8 @@ static bool requeue(mppool *pool, struct mpp_job *job)
 	bool room;
 
 	mpp_lock(&pool->lock);
-	while (!(room = mpp_queue_has_room(queue))) {
-		struct mpp_queue_block *block;
-
-		mpp_pool_unlock(pool);
-		block = mpp_queue_block_new();
-		mpp_lock(&pool->lock);
-		if (!block)
-			break;
-		mpp_queue_supply(queue, block);
-	}
+	while (!(room = mpp_queue_has_room(queue)) && mpp_pool_extend_queue_locked(pool, queue))
+		;
 	room = room && mpp_peek(&pool->state) <= MPPOOL_CLOSED;
 	if (room) {
 		mpp_queue_push(queue, job);

@@ -474,6 +474,24 @@ static void check_answer(const struct call *c, size_t i, const struct answer *y,
 		MUST(is_zero(y), i);
 }
 
+/* A code that says why not all items ran, other than a cancel: there must have been a reason. */
+static void check_cut_short(const struct call *c, int code)
+{
+	switch (code) {
+	case MPPOOL_EITER:
+		MUST(c->source_failed, 0);
+		break;
+	case MPPOOL_ETERMINATED:
+		MUST(atomic_load(&c->run->terminating), 0);
+		break;
+	case MPPOOL_EBROKEN:
+		MUST(atomic_load(&c->run->breaking), 0);
+		break;
+	default:
+		MUST(false, code);
+	}
+}
+
 /* All that must hold of a call that is over, of whatever kind but imap. results: where they are, or NULL. */
 static void check_outcome(const struct call *c, int outcome, const struct answer *results)
 {
@@ -507,20 +525,11 @@ static void check_outcome(const struct call *c, int outcome, const struct answer
 		MUST(lowest != SIZE_MAX || c->options.task_timeout > 0, 0);
 		MUST(!never_ran || c->options.flags & MPPOOL_FAIL_FAST, 0);
 		break;
-	case MPPOOL_EITER:
-		MUST(c->source_failed, 0);
-		break;
 	case ECANCELED:
 		MUST(atomic_load(&c->cancelling), 0);
 		break;
-	case MPPOOL_ETERMINATED:
-		MUST(atomic_load(&c->run->terminating), 0);
-		break;
-	case MPPOOL_EBROKEN:
-		MUST(atomic_load(&c->run->breaking), 0);
-		break;
 	default:
-		MUST(false, outcome);
+		check_cut_short(c, outcome);
 	}
 	if (undisturbed(c)) {
 		MUST(!never_ran && n == items_expected(c), n);
@@ -950,22 +959,10 @@ static void wait_for_result(struct call *c, double timeout)
 /* The end of a stream, told once, and what must be true of it. */
 static void check_end(struct call *c, int code)
 {
-	switch (code) {
-	case MPPOOL_EITER:
-		MUST(c->source_failed, 0);
-		break;
-	case ECANCELED:
+	if (code == ECANCELED)
 		MUST(atomic_load(&c->cancelling) || c->options.flags & MPPOOL_FAIL_FAST, 0);
-		break;
-	case MPPOOL_ETERMINATED:
-		MUST(atomic_load(&c->run->terminating), 0);
-		break;
-	case MPPOOL_EBROKEN:
-		MUST(atomic_load(&c->run->breaking), 0);
-		break;
-	default:
-		MUST(code == MPPOOL_ESTOP, code);
-	}
+	else if (code != MPPOOL_ESTOP)
+		check_cut_short(c, code);
 	if (undisturbed(c)) {
 		size_t taken = 0;
 		for (size_t i = 0; i < MOST_ITEMS; i++)

@@ -15,6 +15,12 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#ifdef __has_feature             /* clang's way of saying it */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
 #define MAX_THREADS 16           /* of one schedule; thread numbers have four bits in an epoch */
 #define MAX_STEPS 20000          /* a schedule that takes more makes no progress */
 

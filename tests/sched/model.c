@@ -23,11 +23,6 @@
 
 /* With the address sanitizer the compiler does not report, and only memcpy() and its kin are seen. That is too little
  * to judge by, and parts of the stacks are elsewhere, those of several threads in one place, one after the other. */
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
 #ifdef __SANITIZE_ADDRESS__
 static const bool all_reported = false;
 #else

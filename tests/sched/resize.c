@@ -8,29 +8,12 @@
 
 static struct calls calls;
 static mppool *pool;
-static unsigned initialized, finalized, initializers_that_work;
-
-static int initialize(void *arg, void **ret_state)
-{
-	unsigned before = initialized;
-
-	sched_count(&initialized);
-	*ret_state = arg;
-	return before < initializers_that_work ? 0 : EDOM;
-}
-
-static void finalize(void *arg, void *state)
-{
-	SCHED_CHECK(arg == state);
-	sched_count(&finalized);
-}
 
 static void begin(int workers, bool staffed)
 {
 	calls_begin(&calls);
-	initialized = finalized = 0;
-	initializers_that_work = UINT32_MAX;
-	pool = staffed ? POOL(.workers = workers, .initializer = initialize, .finalizer = finalize, .initarg = &calls)
+	staff_begin(UINT32_MAX);
+	pool = staffed ? POOL(.workers = workers, .initializer = staff_initialize, .finalizer = staff_finalize, .initarg = &calls)
 	               : POOL(.workers = workers);
 }
 
@@ -38,7 +21,7 @@ static void end(void)
 {
 	end_pool(pool);
 	calls_check(&calls);
-	SCHED_EQUAL(initialized, finalized);
+	SCHED_EQUAL(staff.initialized, staff.finalized);
 }
 
 static void resize(void *workers)
@@ -149,14 +132,14 @@ static void map_and_resize(void)
 static void growth_fails(void)
 {
 	begin(1, true);
-	initializers_that_work = 1 + sched_variant(2);
+	staff.works = 1 + sched_variant(2);
 	SCHED_EQUAL(mppool_resize(pool, 3), MPPOOL_EBROKEN);
 	SCHED_EQUAL(mppool_last_error()->code, EDOM);
 	SCHED_EQUAL(mppool_state(pool), MPPOOL_RUN);
 	take(&calls, submit(pool, &calls, 1, NULL), 1);
 	end_pool(pool);
 	calls_check(&calls);
-	SCHED_EQUAL(finalized, initializers_that_work);
+	SCHED_EQUAL(staff.finalized, staff.works);
 }
 
 /* The system has no thread: nothing has changed, and later it has. */
@@ -197,7 +180,7 @@ static void resize_and_terminate(void)
 	take_or(&calls, result, 1, MPPOOL_ETERMINATED, 0);
 	SCHED_EQUAL(mppool_destroy(pool), 0);
 	calls_check(&calls);
-	SCHED_EQUAL(initialized, finalized);
+	SCHED_EQUAL(staff.initialized, staff.finalized);
 }
 
 static void resizes_at_once(void)
@@ -312,7 +295,7 @@ static void lost_while_growth_fails(void)
 	begin(1, staffed);
 	lost.func.call = leave_thread;
 	lost.lost = true;
-	initializers_that_work = 1;
+	staff.works = 1;
 	sched_refuse_threads(1 + sched_variant(2));
 	other = sched_spawn("resizer", resize_or_fail, &two);
 	first = submit(pool, &lost, 1, NULL);
@@ -328,7 +311,7 @@ static void lost_while_growth_fails(void)
 	sched_refuse_threads(0);
 	end_pool(pool);
 	calls_check(&calls);
-	SCHED_CHECK(finalized <= initialized);
+	SCHED_CHECK(staff.finalized <= staff.initialized);
 }
 
 static void retiring_and_dismissed(void)
@@ -336,9 +319,8 @@ static void retiring_and_dismissed(void)
 	mppool_result *results[3];
 
 	calls_begin(&calls);
-	initialized = finalized = 0;
-	initializers_that_work = UINT32_MAX;
-	pool = POOL(.workers = 2, .max_tasks_per_worker = 1, .initializer = initialize, .finalizer = finalize,
+	staff_begin(UINT32_MAX);
+	pool = POOL(.workers = 2, .max_tasks_per_worker = 1, .initializer = staff_initialize, .finalizer = staff_finalize,
 	            .initarg = &calls);
 	for (int i = 0; i < 2; i++)
 		results[i] = submit(pool, &calls, i, NULL);

@@ -26,6 +26,15 @@ mppool *make_pool(const struct mppool_options *options);
 void finish_pool(mppool *pool);
 void end_pool(mppool *pool);
 
+/* Initializers and finalizers that count; so many initializers work, and later ones fail with EDOM. A worker's state is
+ * the initarg. */
+extern struct staff {
+	unsigned initialized, finalized, works;
+} staff;
+void staff_begin(unsigned works);
+int staff_initialize(void *arg, void **ret_state);
+void staff_finalize(void *arg, void *state);
+
 /* ----------------------------------------------------------------------------------------------------------- calls */
 
 /* A function and what became of its calls. */

@@ -217,11 +217,6 @@ static struct head *live, *freed;
 #define POISON 0xdb              /* freed memory */
 
 /* From the address sanitizer, which then sees accesses that the model is not told of. */
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #define hide(at, size) ASAN_POISON_MEMORY_REGION(at, size)

@@ -37,6 +37,28 @@ void end_pool(mppool *pool)
 	SCHED_EQUAL(mppool_destroy(pool), 0);
 }
 
+struct staff staff;
+
+void staff_begin(unsigned works)
+{
+	staff = (struct staff){0, 0, works};
+}
+
+int staff_initialize(void *arg, void **ret_state)
+{
+	unsigned before = staff.initialized;
+
+	sched_count(&staff.initialized);
+	*ret_state = arg;
+	return before < staff.works ? 0 : EDOM;
+}
+
+void staff_finalize(void *arg, void *state)
+{
+	SCHED_CHECK(arg == state);
+	sched_count(&staff.finalized);
+}
+
 /* ----------------------------------------------------------------------------------------------------------- calls */
 
 static int double_it(const void *const args[], void *result, void *context)

@@ -8,22 +8,6 @@
 
 static struct calls calls;
 static mppool *pool;
-static unsigned initialized, finalized, initializers_that_work;
-
-static int initialize(void *arg, void **ret_state)
-{
-	unsigned before = initialized;
-
-	sched_count(&initialized);
-	*ret_state = arg;
-	return before < initializers_that_work ? 0 : EDOM;
-}
-
-static void finalize(void *arg, void *state)
-{
-	SCHED_CHECK(arg == state);
-	sched_count(&finalized);
-}
 
 /* A worker retires after each item, and its successor goes on. */
 static void retiring_workers(void)
@@ -31,16 +15,15 @@ static void retiring_workers(void)
 	mppool_result *results[3];
 
 	calls_begin(&calls);
-	initialized = finalized = 0;
-	initializers_that_work = UINT32_MAX;
-	pool = POOL(.workers = 1 + (int)sched_variant(2), .max_tasks_per_worker = 1, .initializer = initialize,
-	            .finalizer = finalize, .initarg = &calls);
+	staff_begin(UINT32_MAX);
+	pool = POOL(.workers = 1 + (int)sched_variant(2), .max_tasks_per_worker = 1, .initializer = staff_initialize,
+	            .finalizer = staff_finalize, .initarg = &calls);
 	for (int i = 0; i < 3; i++)
 		results[i] = submit(pool, &calls, i, NULL);
 	for (int i = 0; i < 3; i++)
 		take(&calls, results[i], i);
 	end_pool(pool);
-	SCHED_EQUAL(initialized, finalized);
+	SCHED_EQUAL(staff.initialized, staff.finalized);
 	calls_check(&calls);
 }
 
@@ -106,19 +89,18 @@ static void failing_initializer(void)
 	mppool *p = nothing;
 	unsigned workers = 2;
 
-	initialized = finalized = 0;
-	initializers_that_work = sched_variant(3);
-	if (initializers_that_work == 2) {
-		p = POOL(.workers = 2, .initializer = initialize, .finalizer = finalize);
+	staff_begin(sched_variant(3));
+	if (staff.works == 2) {
+		p = POOL(.workers = 2, .initializer = staff_initialize, .finalizer = staff_finalize);
 		SCHED_EQUAL(mppool_destroy(p), 0);
 	} else {
-		SCHED_EQUAL(mppool_create(MPPOOL_OPTIONS(.workers = 2, .initializer = initialize,
-		                                         .finalizer = finalize), &p), MPPOOL_EBROKEN);
+		SCHED_EQUAL(mppool_create(MPPOOL_OPTIONS(.workers = 2, .initializer = staff_initialize,
+		                                         .finalizer = staff_finalize), &p), MPPOOL_EBROKEN);
 		SCHED_CHECK(p == nothing);
 		SCHED_EQUAL(mppool_last_error()->code, EDOM);
 	}
-	SCHED_EQUAL(initialized, workers);
-	SCHED_EQUAL(finalized, initializers_that_work);
+	SCHED_EQUAL(staff.initialized, workers);
+	SCHED_EQUAL(staff.finalized, staff.works);
 }
 
 /* A successor's initializer fails: the pool breaks, and everybody is told. */
@@ -128,9 +110,8 @@ static void failing_successor(void)
 	int code = 0;
 
 	calls_begin(&calls);
-	initialized = finalized = 0;
-	initializers_that_work = 1;
-	pool = POOL(.workers = 1, .max_tasks_per_worker = 1, .initializer = initialize, .finalizer = finalize);
+	staff_begin(1);
+	pool = POOL(.workers = 1, .max_tasks_per_worker = 1, .initializer = staff_initialize, .finalizer = staff_finalize);
 	for (int i = 0; i < 2 && code == 0; i++) {
 		code = mppool_apply_async(pool, &calls.func, MPPOOL_ARGS(&i), NULL, &results[i]);
 		SCHED_CHECK(code == 0 || (code == MPPOOL_EBROKEN && i > 0));
@@ -142,7 +123,7 @@ static void failing_successor(void)
 			take_or(&calls, results[i], i, i ? MPPOOL_EBROKEN : 0, 0);
 	SCHED_EQUAL(mppool_destroy(pool), 0);
 	SCHED_EQUAL(calls.runs, 1);
-	SCHED_EQUAL(finalized, 1);
+	SCHED_EQUAL(staff.finalized, 1);
 	calls_check(&calls);
 }
 
