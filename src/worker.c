@@ -5,7 +5,9 @@
 
 #include <stdio.h>
 
+#ifndef BATCH_MOST               /* a test may want fewer, so that a pool becomes brisk within few calls */
 #define BATCH_MOST 32            /* calls taken from the queue at once */
+#endif
 #define QUICK 4000               /* nanoseconds that a batch may take for the next one to be twice as large */
 #define SLOW 20000               /* and for the next one to be a single call again */
 #define BACKLOG 64               /* calls that wait although one worker is at them in haste: then others help */

@@ -272,11 +272,29 @@ static void side_by_side(void)
 	calls_check(&outer);
 }
 
+/* A worker that has taken several calls leaves them for more urgent ones, which others may take from it. */
+static void urgent_calls_between(void)
+{
+	mppool_result *results[6];
+
+	calls_begin(&calls);
+	pool = POOL(.workers = 2);
+	for (int i = 0; i < 2; i++)              /* short ones, so that more are taken at once */
+		take(&calls, submit(pool, &calls, i, NULL), i);
+	for (int i = 0; i < 6; i++)
+		results[i] = submit(pool, &calls, i, i < 4 ? NULL : MPPOOL_CALL(.priority = 1));
+	for (int i = 6; i-- > 0;)
+		take(&calls, results[i], i);
+	finish_pool(pool);
+	calls_check(&calls);
+}
+
 const struct sched_scenario sched_singles[] = {
 	{"submit_and_get", submit_and_get},
 	{"submit_and_forget", submit_and_forget},
 	{"apply_once", apply_once},
 	{"several_calls", several_calls},
+	{"urgent_calls_between", urgent_calls_between},
 	{"cancel_and_get", cancel_and_get},
 	{"two_cancels", two_cancels},
 	{"free_early", free_early},
