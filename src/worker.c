@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-#ifndef BATCH_MOST               /* a test may want fewer, so that a pool becomes brisk within few calls */
-#define BATCH_MOST 32            /* calls taken from the queue at once */
+#ifndef TAKE_MOST                /* a test may want fewer, so that a pool becomes brisk within few calls */
+#define TAKE_MOST 32             /* calls taken from the queue at once */
 #endif
 #define QUICK 4000               /* nanoseconds that a batch may take for the next one to be twice as large */
 #define SLOW 20000               /* and for the next one to be a single call again */
@@ -294,7 +294,7 @@ static bool may_take_several(const struct mpp_worker *w)
 	return w->pool->options.max_tasks_per_worker == 0 && w->pool->options.queue_limit == 0;
 }
 
-_Static_assert(BATCH_MOST <= MPP_DEQUE_FIRST, "a batch fits into an empty inbox without memory being asked for");
+_Static_assert(TAKE_MOST <= MPP_DEQUE_FIRST, "a batch fits into an empty inbox without memory being asked for");
 
 /* The oldest calls, up to the first that is not a single. */
 static size_t pop_singles_locked(mppool *pool, int p, void *calls[], size_t most)
@@ -314,12 +314,12 @@ static size_t pop_singles_locked(mppool *pool, int p, void *calls[], size_t most
 static void take_singles_locked(struct mpp_worker *w, struct work *work, int p)
 {
 	mppool *pool = w->pool;
-	bool brisk = w->batch == BATCH_MOST;
-	void *calls[BATCH_MOST];
+	bool brisk = w->batch == TAKE_MOST;
+	void *calls[TAKE_MOST];
 	size_t most = 1, n;
 
 	if (w->batch > 1 && may_take_several(w) && mpp_deque_is_empty(&w->inbox))
-		most = brisk ? BATCH_MOST
+		most = brisk ? TAKE_MOST
 		             : mpp_min(w->batch, mpp_chunk_count(pool->queue[p].count, mpp_peek(&pool->nworkers)));
 	n = pop_singles_locked(pool, p, calls, most);
 	if (n > 1) {
@@ -388,7 +388,7 @@ static void adapt_batch(struct mpp_worker *w)
 	int64_t now = mpp_now(), took = now - mpp_peek(&w->batch_start);
 
 	if (took < QUICK && may_take_several(w))
-		w->batch = mpp_min(w->batch * 2, BATCH_MOST);
+		w->batch = mpp_min(w->batch * 2, TAKE_MOST);
 	else if (took > SLOW)
 		w->batch = 1;
 	w->lively = took < LIVELY;
@@ -501,9 +501,9 @@ static void pause(void)
  * last time, and now and then to find out, lets more of them come for as long as they do. */
 static void gather(struct mpp_worker *w)
 {
-	size_t seen = mpp_peek(&w->pool->queued), now = seen, most = mpp_min(2 * w->took, BATCH_MOST);
+	size_t seen = mpp_peek(&w->pool->queued), now = seen, most = mpp_min(2 * w->took, TAKE_MOST);
 
-	if (w->batch < BATCH_MOST || seen == 0 || (w->took < 2 && w->turns % PROBE))
+	if (w->batch < TAKE_MOST || seen == 0 || (w->took < 2 && w->turns % PROBE))
 		return;
 	do {
 		seen = now;
