@@ -151,15 +151,38 @@ int mpp_cpu_quota(const char *cgroup, const char *root)
 	return least;
 }
 
-int mpp_cpu_usable(void)
+static int quota_now(void)
 {
-	int cancel_state, cpus, quota;
+	int cancel_state, quota;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);   /* reading files must not make us a point */
-	cpus = affinity();
 	quota = mpp_cpu_quota("/proc/self/cgroup", "/sys/fs/cgroup");
 	pthread_setcancelstate(cancel_state, NULL);
-	return cpus < quota ? cpus : quota;
+	return quota;
+}
+
+static int fewer(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+int mpp_cpu_usable(void)
+{
+	return fewer(affinity(), quota_now());
+}
+
+static int first_quota;
+static pthread_once_t first_quota_once = PTHREAD_ONCE_INIT;
+
+static void read_first_quota(void)
+{
+	first_quota = quota_now();
+}
+
+int mpp_cpu_estimate(void)
+{
+	pthread_once(&first_quota_once, read_first_quota);
+	return fewer(affinity(), first_quota);
 }
 
 MPP_PUBLIC int mppool_cpu_count(void)

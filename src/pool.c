@@ -590,7 +590,7 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 {
 	size_t n = o->workers ? (size_t)o->workers : default_workers();
 	const char *name = o->name ? o->name : "mppool";
-	int error, cpus = mpp_cpu_usable();
+	int error, cpus = mpp_cpu_estimate();
 
 	pool->options = *o;
 	pool->options.trace = NULL;      /* mpp_trace_open() has it from the caller */

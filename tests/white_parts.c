@@ -1,6 +1,8 @@
 /* white_parts.c - the parts of the library that threads meet in, and its arithmetic, each by itself
  *
  * SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE 1
+
 #include "support.h"
 
 #include "cpu.h"
@@ -9,6 +11,7 @@
 #include "memory.h"
 #include "queue.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +119,24 @@ START_TEST(quota_without_or_with_odd_files_is_none)
 	ck_assert_int_eq(quota_of(&layout), INT_MAX);
 	ck_assert_int_ge(mppool_cpu_count(), 1);
 	layout_remove(&layout);
+}
+END_TEST
+
+START_TEST(estimate_follows_the_affinity)
+{
+	cpu_set_t all, one;
+	int cpu = 0;
+
+	ck_assert_int_eq(mpp_cpu_estimate(), mpp_cpu_usable());
+	ck_assert_int_eq(sched_getaffinity(0, sizeof all, &all), 0);
+	while (!CPU_ISSET((size_t)cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+	ck_assert_int_eq(mpp_cpu_estimate(), 1);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof all, &all), 0);
+	ck_assert_int_eq(mpp_cpu_estimate(), mpp_cpu_usable());
 }
 END_TEST
 
@@ -277,6 +298,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, quota_of_a_parent_counts);
 	tcase_add_test(tcase, quota_of_cgroup_v1_comes_from_the_cpu_controller);
 	tcase_add_test(tcase, quota_without_or_with_odd_files_is_none);
+	tcase_add_test(tcase, estimate_follows_the_affinity);
 	tcase = add_case(suite, "parts");
 	tcase_add_test(tcase, chunks_are_cut_as_python_does);
 	tcase_add_test(tcase, queue_keeps_the_order_over_many_blocks);

@@ -184,6 +184,11 @@ int mpp_cpu_usable(void)
 	return cpus;
 }
 
+int mpp_cpu_estimate(void)
+{
+	return cpus;
+}
+
 int mppool_cpu_count(void)
 {
 	return cpus;
