@@ -597,7 +597,7 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	pool->options.name = copy_bytes(name, strlen(name) + 1);
 	pool->options.cpus = o->cpus ? (const int *)(void *)copy_bytes(o->cpus, o->ncpus * sizeof o->cpus[0]) : NULL;
 	pool->generation = mpp_fork_generation();
-	pool->most_searching = cpus > 1 ? (uint32_t)cpus / 2 : 0;
+	pool->most_searching = cpus > 1 ? (uint32_t)cpus / 2 : 1;
 	mpp_spin_setup(cpus);
 	mpp_lock_init(&pool->lock, MPP_RANK_POOL);
 	mpp_poke(&pool->urgent, -1);

@@ -11,7 +11,9 @@
  *   P2  Deques are filled without the lock: the pusher stores and then looks for idle workers, a worker that went on the
  *       idle list then looks into the deques. Store before load on both sides: one of them sees the other.
  *   P3  Nobody is woken while a worker searches: it will find what was put there, because it looks again after it has
- *       stopped to count as a searcher. A searcher that found something wakes the next if there is more.
+ *       stopped to count as a searcher. A searcher that found something wakes the next if there is more. Who is awake
+ *       and finds nothing searches, too, or goes to sleep if enough do so already; not for the sake of one who was woken
+ *       for it and may be long in coming, where every CPU is at work.
  *   P4  So: if there is work that nobody has claimed and a worker sleeps, then a worker searches, or somebody who is in
  *       the library, and not in a user function, is about to wake one.
  *   P6  While calls are so short that one worker keeps up with their submitters, company costs more than the calls: a
@@ -104,7 +106,7 @@ struct mppool {
 	struct mppool_options options;   /* name and cpus are the pool's own copies */
 	struct mpp_trace *trace;         /* NULL: there is none */
 	uint32_t generation;             /* of the process */
-	uint32_t most_searching;
+	uint32_t most_searching;         /* at once, of those that are awake: at least 1 */
 	/* These only when it is resized; the lock writes. */
 	_Atomic size_t nworkers;         /* as many as there should be */
 	_Atomic size_t nplaces;          /* places that there are: more than nworkers, if it was larger once */
@@ -122,6 +124,7 @@ struct mppool {
 	struct mpp_worker *idle;         /* the last to sleep is the first to be woken */
 	struct mpp_worker *standby;      /* P6: an idle one that looks again by itself; or NULL */
 	unsigned takes;                  /* of calls from the queue */
+	uint32_t ncoming;                /* P3: of nsearching, those that were woken for it and are not awake yet: 1 or 0 */
 	bool brisk;                      /* P6: the last taker went quickly through all that it had taken */
 	uint8_t wakes;                   /* bits of enum mpp_wakes */
 	size_t nalive;                   /* workers in service */

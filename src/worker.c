@@ -90,6 +90,7 @@ struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool)
 
 	if (w) {
 		w->searching = true;
+		pool->ncoming++;
 		mpp_store_seq(&pool->nsearching, 1);
 	}
 	return w;
@@ -612,14 +613,21 @@ static struct mpp_job *watch_batch(struct mpp_worker *w, struct mpp_worker *owne
 	return owner == w ? mpp_deque_steal(&owner->inbox) : NULL;
 }
 
-static void start_searching_locked(struct mpp_worker *w)
+/* P3: is this worker one of the few that look about? */
+static bool search_locked(struct mpp_worker *w)
 {
 	mppool *pool = w->pool;
+	uint32_t others = mpp_peek(&pool->nsearching) - pool->ncoming - w->searching;
 
-	if (w->searching || mpp_peek(&pool->nsearching) >= pool->most_searching)
-		return;
-	w->searching = true;
-	mpp_store_seq(&pool->nsearching, mpp_peek(&pool->nsearching) + 1);
+	if (others >= pool->most_searching) {
+		stop_searching_locked(w);
+		return false;
+	}
+	if (!w->searching) {
+		w->searching = true;
+		mpp_store_seq(&pool->nsearching, mpp_peek(&pool->nsearching) + 1);
+	}
+	return true;
 }
 
 static void set_busy_locked(struct mpp_worker *w, bool busy)
@@ -671,6 +679,8 @@ static void sleep_locked(struct mpp_worker *w, int64_t deadline)
 	mpp_trace_end(w->row, &span, MPP_TRACE_IDLE, NULL, 0, 0);
 	mpp_lock(&pool->lock);
 	cease_idle_locked(w);
+	if (w->searching)
+		pool->ncoming--;
 	set_activity_locked(w, MPP_AWAKE, mpp_now());
 }
 
@@ -729,9 +739,8 @@ static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_wo
 		budget->started = false;
 		return NULL;
 	}
-	start_searching_locked(w);
-	if (batch && batch != w && !w->searching && mpp_peek(&pool->nsearching) > 0) {
-		sleep_locked(w, MPP_NEVER);      /* P3, P5: one is enough to watch it */
+	if (!search_locked(w) && batch && batch != w) {
+		sleep_locked(w, MPP_NEVER);      /* P5: others watch it */
 		budget->started = false;
 		return NULL;
 	}

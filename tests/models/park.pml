@@ -68,6 +68,7 @@ bool locked;
 byte queued, takes, seen_takes;
 byte idle[WORKERS];                      /* a stack, the last to sleep on top */
 byte nidle;                              /* its height; mem[NIDLE] is what others see of it */
+byte coming;                             /* woken to search and not awake yet */
 bool is_idle[WORKERS], searching[WORKERS];
 byte standby = NOBODY, batch_owner = NOBODY;
 bool brisk, closed, finished;
@@ -110,7 +111,7 @@ byte first_of[WORKERS];                  /* the number of the call at INBOX_TOP 
 		atomic {                                                                                              \
 			pop_idle(t, w);                                                                               \
 			if                                                                                            \
-			:: w != NOBODY -> searching[w] = true; mem[NSEARCHING] = 1                                    \
+			:: w != NOBODY -> searching[w] = true; coming++; mem[NSEARCHING] = 1                          \
 			:: else                                                                                       \
 			fi                                                                                            \
 		}                                                                                                     \
@@ -279,19 +280,6 @@ inline unadvertise()
 
 /* --------------------------------------------------------------------------------------------- searching, sleeping */
 
-inline start_searching()
-{
-	atomic {
-		if
-		:: !searching[me] && mem[NSEARCHING] < MOST ->
-			searching[me] = true;
-			assert(stored[me] == 0);
-			mem[NSEARCHING] = mem[NSEARCHING] + 1
-		:: else
-		fi
-	}
-}
-
 inline stop_searching()
 {
 	atomic {
@@ -300,6 +288,23 @@ inline stop_searching()
 			searching[me] = false;
 			assert(stored[me] == 0);
 			mem[NSEARCHING] = mem[NSEARCHING] - 1
+		:: else
+		fi
+	}
+}
+
+/* search_locked: searching[me] is what it says. */
+#define others_search (mem[NSEARCHING] - coming - searching[me])
+
+inline search()
+{
+	atomic {
+		assert(stored[me] == 0 && mem[NSEARCHING] >= coming + searching[me] && coming <= 1);
+		if
+		:: others_search >= MOST -> stop_searching()
+		:: others_search < MOST && !searching[me] ->
+			searching[me] = true;
+			mem[NSEARCHING] = mem[NSEARCHING] + 1
 		:: else
 		fi
 	}
@@ -371,7 +376,8 @@ inline cease_idle()
 	seen = 0;                                                                                                     \
 	something = false;                                                                                            \
 	lock(me);                                                                                                     \
-	cease_idle()
+	cease_idle();                                                                                                 \
+	coming = coming - searching[me]
 
 #ifdef LATE_IDLE
 #define before_idle() look_about(true); load(me, NSEARCHING, seen)
@@ -488,9 +494,9 @@ inline look_elsewhere()
 	:: found
 	:: !found && may_stand_by && batch != me -> stand_by()
 	:: !found && !(may_stand_by && batch != me) ->
-		start_searching();
+		search();
 		if
-		:: batch != NOBODY && batch != me && !searching[me] && mem[NSEARCHING] > 0 ->
+		:: batch != NOBODY && batch != me && !searching[me] ->
 			sleep(false)
 		:: else ->
 			unlock(me);
@@ -650,7 +656,7 @@ proctype submitter()
 	unlock(SUBMITTER);
 	left == WORKERS;
 	assert(ended == TASKS && begun == TASKS && next_call == CALLS);
-	assert(queued == 0 && nidle == 0 && standby == NOBODY && mem[NIDLE] == 0 && mem[NSEARCHING] == 0)
+	assert(queued == 0 && nidle == 0 && standby == NOBODY && mem[NIDLE] == 0 && mem[NSEARCHING] == 0 && coming == 0)
 }
 
 init
