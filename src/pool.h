@@ -24,9 +24,9 @@
  *
  * Calls start in the order in which they were submitted, although a worker takes several short ones at once:
  *   P5  A worker takes calls from the queue only while every other worker's inbox is empty, which it sees under the lock
- *       under which inboxes are filled. So there is one batch at a time, all start the oldest call of it first, and
- *       what is in the queue is younger. While a batch is open one other worker watches it, and helps when it takes
- *       longer than was thought.
+ *       under which inboxes are filled; and a more urgent one meanwhile, but by itself. So there is one batch at a time,
+ *       all start the oldest call of it first, and what is in the queue is younger. While a batch is open one other
+ *       worker watches it, and helps when it takes longer than was thought.
  *
  * Shutdown, each step under the lock by whoever made its condition true (mpp_pool_advance_locked):
  *   closed      and nothing is queued, open, registered, and every worker idle -> finished

@@ -295,6 +295,14 @@ static bool may_take_several(const struct mpp_worker *w)
 	return w->pool->options.max_tasks_per_worker == 0 && w->pool->options.queue_limit == 0;
 }
 
+/* P5: who has a batch with calls that have not started? */
+static struct mpp_worker *open_batch_locked(const mppool *pool)
+{
+	struct mpp_worker *owner = pool->batch_owner;
+
+	return owner && !mpp_deque_is_empty(&owner->inbox) ? owner : NULL;
+}
+
 _Static_assert(TAKE_MOST <= MPP_DEQUE_FIRST, "a batch fits into an empty inbox without memory being asked for");
 
 /* The oldest calls, up to the first that is not a single. */
@@ -319,7 +327,7 @@ static void take_singles_locked(struct mpp_worker *w, struct work *work, int p)
 	void *calls[TAKE_MOST];
 	size_t most = 1, n;
 
-	if (w->batch > 1 && may_take_several(w) && mpp_deque_is_empty(&w->inbox))
+	if (w->batch > 1 && may_take_several(w) && !open_batch_locked(pool))
 		most = brisk ? TAKE_MOST
 		             : mpp_min(w->batch, mpp_chunk_count(pool->queue[p].count, mpp_peek(&pool->nworkers)));
 	n = pop_singles_locked(pool, p, calls, most);
@@ -335,17 +343,6 @@ static void take_singles_locked(struct mpp_worker *w, struct work *work, int p)
 	pool->takes++;
 }
 
-/* P5: is there a batch with calls that have not started? They were submitted before what is in the
- * queue with this priority or a lower one. */
-static struct mpp_worker *open_batch_locked(const struct mpp_worker *w, int priority)
-{
-	struct mpp_worker *owner = w->pool->batch_owner;
-
-	if (!owner || priority > owner->batch_priority || mpp_deque_is_empty(&owner->inbox))
-		return NULL;
-	return owner;
-}
-
 enum taken { TOOK, NOTHING, BATCH_OPEN };
 
 static enum taken take_locked(struct mpp_worker *w, struct work *work)
@@ -358,7 +355,9 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 	if (p < 0)
 		return NOTHING;
 	head = mpp_queue_peek(&pool->queue[p]);
-	batch = open_batch_locked(w, p);         /* once: its owner needs no lock to come to its end */
+	batch = open_batch_locked(pool);         /* once: its owner needs no lock to come to its end */
+	if (batch && batch->batch_priority < p)
+		batch = NULL;                    /* it goes before what has its priority or a lower one, as it is older */
 	if (pool->open_first[p] && ((!head && !batch) || ++pool->alternate % 2)) {
 		work->multi = pool->open_first[p];
 		work->open = true;

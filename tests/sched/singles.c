@@ -289,12 +289,62 @@ static void urgent_calls_between(void)
 	calls_check(&calls);
 }
 
+static int last_begun;
+
+/* The first waits until the others have run. They run one after the other, then, and go by their numbers if they are
+ * not urgent, as those of 5 and 6 are. */
+static int in_order(const void *const args[], void *ret, void *context)
+{
+	const int x = *(const int *)args[0];
+
+	(void)context;
+	*(long *)ret = 2 * x;
+	sched_count(&calls.runs);
+	if (calls.runs == 7)
+		sched_open(&gate);
+	if (x == 0) {
+		sched_await(&gate);
+	} else if (x < 5) {
+		SCHED_CHECK(x > last_begun);
+		last_begun = x;
+	}
+	return 0;
+}
+
+/* More urgent calls, several at once, do not let younger ones pass those that somebody has taken and not begun. */
+static void urgent_calls_and_younger_ones(void)
+{
+	mppool_result *results[7];
+	int before = 2 + (int)sched_variant(3);
+
+	calls_begin(&calls);
+	calls_begin(&outer);
+	pool = POOL(.workers = 2);
+	for (int i = 0; i < before; i++)
+		take(&outer, submit(pool, &outer, i, NULL), i);
+	calls.func.call = in_order;
+	gate.open = false;
+	last_begun = 0;
+	for (int i = 0; i < 3; i++)
+		results[i] = submit(pool, &calls, i, NULL);
+	for (int i = 5; i < 7; i++)
+		results[i] = submit(pool, &calls, i, MPPOOL_CALL(.priority = 1));
+	for (int i = 3; i < 5; i++)
+		results[i] = submit(pool, &calls, i, NULL);
+	for (int i = 0; i < 7; i++)
+		take(&calls, results[i], i);
+	finish_pool(pool);
+	calls_check(&calls);
+	calls_check(&outer);
+}
+
 const struct sched_scenario sched_singles[] = {
 	{"submit_and_get", submit_and_get},
 	{"submit_and_forget", submit_and_forget},
 	{"apply_once", apply_once},
 	{"several_calls", several_calls},
 	{"urgent_calls_between", urgent_calls_between},
+	{"urgent_calls_and_younger_ones", urgent_calls_and_younger_ones},
 	{"cancel_and_get", cancel_and_get},
 	{"two_cancels", two_cancels},
 	{"free_early", free_early},
