@@ -67,7 +67,7 @@ struct mpp_worker {
 	struct mpp_worker *prev_idle, *next_idle;        /* the lock */
 	bool idle;                                       /* the lock: on the idle list */
 	bool busy;                                       /* the lock: counted in nbusy */
-	enum mpp_activity { MPP_OFF, MPP_AWAKE, MPP_ASLEEP } activity;   /* the lock */
+	enum mpp_activity { MPP_OFF, MPP_AWAKE, MPP_ASLEEP } activity;   /* the lock writes, its owner may read */
 	int64_t since, awake, asleep;                    /* the lock: when that began; nanoseconds of earlier times */
 	bool searching;                                  /* the lock: counted in nsearching */
 	bool on_duty;                                    /* the lock: a thread has the place, or is to have it */

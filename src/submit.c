@@ -115,7 +115,8 @@ static void set_flags(const struct submission *sub, struct mpp_job *job)
 		job->flags |= MPP_REGISTERED;
 }
 
-/* A worker's own task goes to its own end of its own deque. 0, EAGAIN: not possible, or the refusal. */
+/* A worker's own task goes to its own end of its own deque, while that worker serves: an initializer or a finalizer may
+ * run tasks, too, but nobody looks there afterwards. 0, EAGAIN: not possible, or the refusal. */
 static int push_own(struct submission *sub, struct mpp_job *job)
 {
 	struct mpp_frame *top = mpp_frame_top;
@@ -127,7 +128,7 @@ static int push_own(struct submission *sub, struct mpp_job *job)
 	    job->flags & MPP_REGISTERED || job->priority != 0 || pool->options.max_tasks_per_worker > 0)
 		return EAGAIN;
 	w = top->worker;
-	if (mpp_peek(&pool->state) > MPPOOL_CLOSED || mpp_deque_reserve(&w->deque, 1) != 0)
+	if (w->activity != MPP_AWAKE || mpp_peek(&pool->state) > MPPOOL_CLOSED || mpp_deque_reserve(&w->deque, 1) != 0)
 		return EAGAIN;
 	if (sub->ret_handle)
 		*sub->ret_handle = sub->handle;

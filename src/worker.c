@@ -948,7 +948,7 @@ static void initializer_failed(struct service *s, int code, const char *message)
 	struct mpp_failure *failure = mpp_failure_new(code, (size_t)w->index, message);
 
 	mpp_lock(&pool->lock);
-	if (!(w->awaited && pool->growing)) {
+	if (!(w->awaited && pool->growing && (size_t)w->index >= mpp_peek(&pool->nworkers))) {
 		mpp_pool_unlock(pool);
 		mpp_pool_stop(pool, MPPOOL_BROKEN, failure);
 		return;

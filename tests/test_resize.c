@@ -535,6 +535,179 @@ START_TEST(initializers_and_finalizers_may_not_wait_for_themselves)
 }
 END_TEST
 
+/* What an initializer or a finalizer of worker 1 runs by itself: a call that submits another. */
+struct errand {
+	struct gate gate;                        /* the call stands there, after it was closed once */
+	struct mppool_func outer, inner;
+	mppool_result *result;                   /* of the inner one */
+	atomic_int worker, submitted, runs;
+	bool starting;                           /* the initializer's; or the finalizer's */
+};
+
+static int errand_inner(const void *const args[], void *result, void *context)
+{
+	struct errand *const errand = context;
+
+	(void)args;
+	(void)result;
+	atomic_fetch_add(&errand->runs, 1);
+	return 0;
+}
+
+static int errand_outer(const void *const args[], void *result, void *context)
+{
+	struct errand *const errand = context;
+
+	(void)args;
+	(void)result;
+	atomic_store(&errand->worker, mppool_worker_index());
+	gate_wait(&errand->gate);
+	atomic_store(&errand->submitted,
+	             mppool_apply_async(mppool_current(), &errand->inner, NULL, NULL, &errand->result));
+	return 0;
+}
+
+static int errand_start(void *initarg, void **ret_state)
+{
+	struct errand *const errand = initarg;
+
+	(void)ret_state;
+	if (!errand->starting || mppool_worker_index() == 0)
+		return 0;
+	assert_ok(mppool_apply(mppool_current(), &errand->outer, NULL, NULL));
+	return EIO;
+}
+
+static void errand_end(void *initarg, void *state)
+{
+	struct errand *const errand = initarg;
+
+	(void)state;
+	if (!errand->starting && mppool_worker_index() == 1)
+		assert_ok(mppool_apply(mppool_current(), &errand->outer, NULL, NULL));
+}
+
+static mppool *errand_pool(struct errand *errand, bool starting)
+{
+	mppool *pool = NULL;
+
+	memset(errand, 0, sizeof *errand);
+	gate_init(&errand->gate);
+	errand->outer = make_func(errand_outer, 0, 0, errand);
+	errand->inner = make_func(errand_inner, 0, 0, errand);
+	errand->worker = errand->submitted = -1;
+	errand->starting = starting;
+	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = starting ? 1 : 2, .initializer = errand_start,
+	                                       .finalizer = errand_end, .initarg = errand),
+	                        &pool));
+	return pool;
+}
+
+/* It is accepted and runs, though its submitter leaves: worker 0 comes to it later. */
+START_TEST(calls_from_an_initializer_that_fails_are_not_lost)
+{
+	struct errand errand;
+	struct hold hold;
+	mppool *const pool = errand_pool(&errand, true);
+
+	hold_workers(&hold, pool, 1);
+	gate_open(&errand.gate);
+	assert_code(mppool_resize(pool, 2), MPPOOL_EBROKEN);
+	assert_ok(atomic_load(&errand.submitted));
+	ck_assert_int_eq(atomic_load(&errand.worker), 1);
+	hold_release(&hold);
+	assert_ok(mppool_result_get(errand.result, NULL, MPPOOL_FOREVER));
+	ck_assert_int_eq(atomic_load(&errand.runs), 1);
+	mppool_result_free(errand.result);
+	pool_finish(pool);
+	gate_destroy(&errand.gate);
+}
+END_TEST
+
+/* Worker 0 stands at a gate while worker 1 leaves. The submitted call is refused if the pool is over by then (0), or it
+ * runs. */
+START_TEST(calls_from_a_finalizer_are_not_lost)
+{
+	struct errand errand;
+	struct hold hold;
+	struct gate gate;
+	mppool *const pool = errand_pool(&errand, false);
+	const struct mppool_func standing = make_func(gate_call, 1, sizeof(int), &gate);
+
+	gate_init(&gate);
+	hold_workers(&hold, pool, 2);
+	assert_ok(mppool_resize(pool, 1));
+	assert_ok(mppool_apply_async(pool, &standing, MPPOOL_ARGS(&numbers[0]), NULL, NULL));
+	hold_release(&hold);
+	gate_wait_arrivals(&gate, 1);
+	gate_wait_arrivals(&errand.gate, 1);
+	ck_assert_int_eq(atomic_load(&errand.worker), 1);
+	if (_i == 0) {
+		assert_ok(mppool_close(pool));
+		gate_open(&gate);
+		ck_assert_uint_eq(threads_settle("mppool-w0", 0), 0);
+	}
+	gate_open(&errand.gate);
+	while (atomic_load(&errand.submitted) == -1)
+		sched_yield();
+	gate_open(&gate);
+	pool_finish(pool);
+	assert_code(atomic_load(&errand.submitted), _i ? 0 : MPPOOL_ECLOSED);
+	ck_assert_int_eq(atomic_load(&errand.runs), _i);
+	if (_i) {
+		assert_ok(mppool_result_get(errand.result, NULL, MPPOOL_FOREVER));
+		mppool_result_free(errand.result);
+	}
+	gate_destroy(&errand.gate);
+	gate_destroy(&gate);
+}
+END_TEST
+
+struct grown_start {
+	struct gate gate;                        /* worker 2's initializer stands there */
+	struct mppool_func func;
+};
+
+static int growing_call(const void *const args[], void *result, void *context)
+{
+	(void)args;
+	(void)result;
+	(void)context;
+	return mppool_resize(mppool_current(), 3);
+}
+
+static int growing_start(void *initarg, void **ret_state)
+{
+	struct grown_start *const grown = initarg;
+
+	(void)ret_state;
+	if (mppool_worker_index() == 0)
+		return mppool_apply_async(mppool_current(), &grown->func, NULL, NULL, NULL);
+	if (mppool_worker_index() == 1) {
+		gate_wait_arrivals(&grown->gate, 1);
+		gate_open(&grown->gate);
+		return EIO;
+	}
+	gate_wait(&grown->gate);
+	return 0;
+}
+
+/* An initializer of the creation fails while the pool grows: it is the creation that fails. */
+START_TEST(growth_does_not_answer_for_the_creation)
+{
+	struct grown_start grown = {.func = make_func(growing_call, 0, 0, NULL)};
+	mppool *pool = NULL;
+
+	gate_init(&grown.gate);
+	assert_code(mppool_create(MPPOOL_OPTIONS(.workers = 2, .initializer = growing_start, .initarg = &grown), &pool),
+	            MPPOOL_EBROKEN);
+	ck_assert_ptr_null(pool);
+	assert_code(mppool_last_error()->code, EIO);
+	ck_assert_uint_eq(mppool_last_error()->index, 1);
+	gate_destroy(&grown.gate);
+}
+END_TEST
+
 /* ----------------------------------------------------------------------------------------------- one after another */
 
 struct grower {
@@ -960,6 +1133,9 @@ static void fill(Suite *suite)
 	tcase_add_test(inside, tasks_and_generators_may_resize);
 	tcase_add_test(inside, callback_may_not_wait_for_initializers);
 	tcase_add_test(inside, initializers_and_finalizers_may_not_wait_for_themselves);
+	tcase_add_test(inside, calls_from_an_initializer_that_fails_are_not_lost);
+	tcase_add_loop_test(inside, calls_from_a_finalizer_are_not_lost, 0, 2);
+	tcase_add_test(inside, growth_does_not_answer_for_the_creation);
 	tcase_add_test(order, smaller_size_overrules_a_growth);
 	tcase_add_loop_test(order, pool_ends_during_a_growth, 0, 2);
 	tcase_add_loop_test(load, no_call_is_lost_under_load, 0, 6);
