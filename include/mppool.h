@@ -7,7 +7,8 @@
  *
  * Rules that hold for every call:
  *   - An int result is 0 or a positive code: an errno value or one of enum mppool_code. No call returns EINTR.
- *   - Outputs are named ret_*, come last (before a timeout) and are untouched on failure.
+ *   - Outputs are named ret_*, come last, before or behind a timeout, and are untouched on failure unless the call's
+ *     page says otherwise.
  *   - A struct that the caller fills begins with its size; a member that is zero means the default.
  *   - Structs, vectors and strings are copied before a call returns; items, results, codes, state, context and userdata
  *     are lent until the result is ready, or until mppool_iter_free() has returned.
@@ -23,6 +24,7 @@
 #ifdef __cplusplus
 #include <cstddef>
 #include <initializer_list>
+#include <type_traits>
 #endif
 
 #define MPPOOL_VERSION_MAJOR 0
@@ -451,11 +453,15 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_PICK_(__VA_ARGS__, stem##x_, stem##x_, stem##x_, stem##x_, stem##x_, stem##8_, stem##7_, stem##6_,      \
 	             stem##5_, stem##4_, stem##3_, stem##2_, stem##1_, stem##0_, stem##x_, 0)
 
+/* Arguments and results are copied byte by byte, to where max_align_t would fit. */
 #define MPPOOL_FITS_(T)                                                                                                \
+	MPPOOL_BYTES_(T)                                                                                               \
 	MPPOOL_STATIC_ASSERT_(MPPOOL_ALIGNOF_(T) <= MPPOOL_ALIGNOF_(MPPOOL_MAX_ALIGN_T_), "over-aligned type: " #T);
 #ifdef __cplusplus
+#define MPPOOL_BYTES_(T) static_assert(std::is_trivially_copyable<T>::value, "not trivially copyable: " #T);
 #define MPPOOL_MAX_ALIGN_T_ std::max_align_t
 #else
+#define MPPOOL_BYTES_(T)
 #define MPPOOL_MAX_ALIGN_T_ max_align_t
 #endif
 

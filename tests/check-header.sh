@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The header compiles without a warning, alone and with all its macros in use, as every C from C11 and as every C++
-# from C++11, with each compiler that is there; and what the macros make does its work.
+# from C++11, with each compiler that is there; and what the macros make does its work. In C++ they refuse types that
+# cannot be copied byte by byte.
 set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
@@ -16,6 +17,16 @@ warnings='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Werror'
 
 printf '#include <mppool.h>\n#include <mppool.h>\nint main(void) { return MPPOOL_RUN; }\n' >"$tmp/alone.c"
 echo 'int main(void) { return 0; }' >"$tmp/empty.c"
+cat >"$tmp/types.cc" <<'EOF'
+#include <mppool.h>
+struct bytes { int n; };
+struct owner { int n; owner(); owner(const owner &other); };
+TYPE result(void);
+bytes argument(bytes x, TYPE y);
+void none(TYPE x);
+int main(void) { return 0; }
+MACRO
+EOF
 
 # check LANGUAGE STANDARD COMPILER...: compiles; true if there is an object to link.
 check()
@@ -55,6 +66,24 @@ run()
 	fi
 }
 
+# Nothing but the type is at fault: of bytes all is well.
+check_types()
+{
+	set -- "$@" -x c++ -std=c++11 -fsyntax-only -Wno-unused -I"$srcdir/include" "$tmp/types.cc"
+	for macro in 'FUNC(t, TYPE, result)' 'PURE(t, TYPE, result)' 'FUNC(t, bytes, argument, bytes, TYPE)' \
+		'PURE(t, bytes, argument, bytes, TYPE)' 'PROC(t, none, TYPE)'; do
+		if ! "$@" -DTYPE=bytes "-DMACRO=MPPOOL_$macro;" 2>"$tmp/said"; then
+			echo "FAILED: $1 refuses MPPOOL_$macro where TYPE is a struct of an int:"
+			cat "$tmp/said"
+			status=1
+		elif "$@" -DTYPE=owner "-DMACRO=MPPOOL_$macro;" 2>"$tmp/said" ||
+			! grep -q 'not trivially copyable: ' "$tmp/said"; then
+			echo "FAILED: $1 does not refuse MPPOOL_$macro where TYPE has a copy constructor"
+			status=1
+		fi
+	done
+}
+
 # What is linked, and run, is the first and the last standard of a language.
 for cc in "$CC" ${CLANG:+"$CLANG"}; do
 	for standard in c17 c11 c2x; do
@@ -65,6 +94,8 @@ for cc in "$CC" ${CLANG:+"$CLANG"}; do
 	done
 done
 for cxx in ${CXX:+"$CXX"} ${CLANGXX:+"$CLANGXX"}; do
+	# shellcheck disable=SC2086
+	check_types $cxx
 	for standard in c++14 c++17 c++11 c++20; do
 		# shellcheck disable=SC2086
 		check c++ "$standard" $cxx || continue
