@@ -166,6 +166,16 @@ printf '[{"ph":"M","pid":1,"tid":1,"name":"thread_name","args":{"name":"%s"}},
 draws -w 400 long.json
 sed 's,<title>.*,,' svg | grep -q -F "$(echo "$long" | cut -c 1-120)" && fail "a long name is not cut off"
 
+# Spans narrower than a pixel: one, and two side by side.
+printf '[{"ph":"X","pid":1,"tid":1,"ts":0,"dur":9,"name":"f"},
+{"ph":"X","pid":1,"tid":2,"ts":0,"dur":0.001,"name":"f"},
+{"ph":"X","pid":1,"tid":3,"ts":0,"dur":0.001,"name":"f"},
+{"ph":"X","pid":1,"tid":3,"ts":0.001,"dur":0.001,"name":"f"}]' >narrow.json
+draws narrow.json
+has '1 call<'
+hasnt '1 calls<'
+has '2 calls<'
+
 # One moment, and nothing but a wait.
 echo '[{"ph":"X","pid":1,"tid":1,"ts":5,"dur":0,"name":"f"}]' >moment.json
 draws moment.json
@@ -226,16 +236,22 @@ bad :1:72 'nested too deeply' "[{\"x\":$(printf '%0100d' 0 | tr 0 '[')"
 refuses 1 'missing.json: ' missing.json
 refuses 1 "$tmp: " "$tmp"
 refuses 2 Usage
-refuses 2 Usage a b
-refuses 2 Usage -x two.json
-refuses 2 Usage -w 10 two.json
-refuses 2 Usage -w two.json
-refuses 2 Usage -w
+refuses 2 'a FILE is needed'
+refuses 2 'not also b' a b
+refuses 2 'no option -x' -x two.json
+refuses 2 'from 400 to 20000, and not 10' -w 10 two.json
+refuses 2 'and not 20001' -w 20001 two.json
+refuses 2 'and not 500x' -w 500x two.json
+refuses 2 'and not two.json' -w two.json
+refuses 2 '-w needs a WIDTH' -w
 if test -c /dev/full; then
 	"$timeline" two.json >/dev/full 2>err && fail "it does not notice that it cannot write"
 fi
-"$timeline" --help >svg || fail "--help"
-has Usage
+for help in --help -h; do
+	"$timeline" $help >svg || fail "$help"
+	has Usage
+	has "$help"
+done
 "$timeline" --version >svg || fail "--version"
 has "$PACKAGE_VERSION"
 

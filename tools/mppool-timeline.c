@@ -21,9 +21,9 @@ static const char usage[] =
 	"Usage: mppool-timeline [-w WIDTH] FILE >FILE.svg\n"
 	"Draw a trace of a program that uses mppool (MPPOOL_TRACE=FILE ./program) as an SVG picture.\n"
 	"\n"
-	"  -w WIDTH   width of the picture, " "400 to 20000; default 1200\n"
-	"  --help     show this and exit\n"
-	"  --version  show the version and exit\n"
+	"  -w WIDTH    width of the picture, " "400 to 20000; default 1200\n"
+	"  -h, --help  show this and exit\n"
+	"  --version   show the version and exit\n"
 	"\n"
 	"FILE is - for standard input.\n";
 
@@ -95,19 +95,22 @@ static char *read_input(const char *name, size_t *ret_size)
 	return text;
 }
 
-static void bad_usage(void)
+static void bad_usage(const char *what, const char *argument)
 {
-	fputs(usage, stderr);
+	fprintf(stderr, "mppool-timeline: %s%s\n%s", what, argument, usage);
 	exit(2);
 }
 
 static int parse_width(const char *text)
 {
 	char *end;
-	long width = text ? strtol(text, &end, 10) : 0;
+	long width;
 
+	if (!text)
+		bad_usage("-w needs a WIDTH", "");
+	width = strtol(text, &end, 10);
 	if (width < LEAST_WIDTH || width > MOST_WIDTH || *end)
-		bad_usage();
+		bad_usage("WIDTH is a number from 400 to 20000, and not ", text);
 	return (int)width;
 }
 
@@ -132,13 +135,15 @@ int main(int argc, char **argv)
 			show("mppool-timeline " PACKAGE_VERSION "\n");
 		else if (strcmp(argv[i], "-w") == 0)
 			width = parse_width(argv[++i]);
-		else if (name || (argv[i][0] == '-' && argv[i][1]))
-			bad_usage();
+		else if (argv[i][0] == '-' && argv[i][1])
+			bad_usage("there is no option ", argv[i]);
+		else if (name)
+			bad_usage("there is one FILE at a time, and not also ", argv[i]);
 		else
 			name = argv[i];
 	}
 	if (!name)
-		bad_usage();
+		bad_usage("a FILE is needed", "");
 	shown = strcmp(name, "-") == 0 ? "standard input" : name;
 	text = read_input(name, &size);
 	read_trace(&trace, shown, text, size);

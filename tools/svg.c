@@ -363,7 +363,7 @@ static void draw_bins(const struct picture *p, unsigned depth)
 		       "<title>", LEFT + from, p->y + inset, to - from, p->look->bar - 2 * inset,
 		       fill_of(p->trace, p->bins[from].function), (double)shade / SHADES);
 		put_text(p->trace->functions[p->bins[from].function].name, 200);
-		printf("\nand more, each narrower than a pixel\n%.0f calls</title></rect>\n", calls);
+		printf("\nand more, each narrower than a pixel\n%.0f %s</title></rect>\n", calls, calls > 1 ? "calls" : "call");
 	}
 }
 
