@@ -7,6 +7,7 @@
  * The pool sieves block after block. A uv_poll_t watches its descriptor, and the loop runs the callbacks, so these may
  * use every handle of the loop; libuv's own uv_queue_work() has one queue for the whole process, and no results. A timer
  * shows how far it is (-v), and Ctrl-C ends the pool and then the loop. */
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <mppool.h>
 #include <signal.h>

@@ -7,6 +7,7 @@
  *
  * The main thread looks at the pool every few milliseconds. As long as more than two calls per worker wait it adds a
  * worker, up to a limit. When all is done it goes back to one. No call is lost by any of that. */
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <inttypes.h>
 #include <mppool.h>
