@@ -4,10 +4,10 @@
 # here, the name of a function leads to its page, and that of a picture shows it. The first file is the list of pages
 # that html.sh makes.
 
-# The file with the manual of a function, unless it is this one; "" if there is none.
+# The file with the manual of a function or a macro, unless it is this one; "" if there is none.
 function elsewhere(name)
 {
-	name = name ".3"
+	name = (name ".3" in file ? name : tolower(name)) ".3"
 	return name in file && file[name] != page ".html" ? file[name] : ""
 }
 
@@ -36,7 +36,7 @@ function functions(line,    done, before, code, name, target)
 {
 	# A definition's own link, of a function that is defined elsewhere. The id may be that of what is around it.
 	done = ""
-	while (match(line, /<a class="permalink" href="#[^"]*"><code class="Fn"( id="[^"]*")?>[a-z_0-9]*<\/code><\/a>/)) {
+	while (match(line, /<a class="permalink" href="#[^"]*"><code class="Fn"( id="[^"]*")?>[A-Za-z_0-9]*<\/code><\/a>/)) {
 		code = substr(line, RSTART, RLENGTH)
 		done = done substr(line, 1, RSTART - 1)
 		line = substr(line, RSTART + RLENGTH)
@@ -49,7 +49,7 @@ function functions(line,    done, before, code, name, target)
 	}
 	line = done line
 	done = ""
-	while (match(line, /<code class="Fn">[a-z_0-9]*<\/code>/)) {
+	while (match(line, /<code class="Fn">[A-Za-z_0-9]*<\/code>/)) {
 		code = name = substr(line, RSTART, RLENGTH)
 		before = substr(line, 1, RSTART - 1)
 		line = substr(line, RSTART + RLENGTH)

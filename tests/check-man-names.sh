@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The manual and the header have the same names: every constant, macro, type and member of the header is in the manual,
-# and the manual, README and the other texts speak of nothing that is not in the header.
+# and man finds it there; and the manual, README and the other texts speak of nothing that is not in the header.
 set -u
 tmp=$(mktemp -d) || exit 99
 trap 'rm -rf "$tmp"' EXIT
@@ -35,6 +35,34 @@ for name in $(comm -23 "$tmp/names" "$tmp/told"); do
 	echo "$name is in the header, and the manual does not speak of it"
 	status=1
 done
+
+# Each name is that of a page or a stub, which leads to where it is described. Where two names differ in nothing but the
+# case of letters there is one file for both, which man-db finds: some file systems could not tell two apart.
+for name in $(cat "$tmp/names"); do
+	file=$name.3
+	test -f "$srcdir/man/$file" || file=$(echo "$name" | tr '[:upper:]' '[:lower:]').3
+	if ! test -f "$srcdir/man/$file"; then
+		echo "$name is in the header, and man $name finds nothing"
+		status=1
+		continue
+	fi
+	page=$(sed -n '1s,^\.so man[37]/,,p' "$srcdir/man/$file")
+	if ! grep -q -e "^\.\(It \)\{0,1\}\(Nm\|Dv\|Pq Dv\) $name\( \|\$\)" -e "^#define $name " \
+		"$srcdir/man/${page:-$file}"; then
+		echo "man $name shows ${page:-$file}, which does not describe it"
+		status=1
+	fi
+done
+(cd "$srcdir/man" && grep -l '^\.so ' ./*.3) | sed 's,^\./\(.*\)\.3$,\1,' | sort >"$tmp/stubs"
+for name in $(comm -13 "$tmp/names" "$tmp/stubs"); do
+	echo "$name.3 is a stub for a name that the header does not have"
+	status=1
+done
+twins=$(cd "$srcdir/man" && ls | tr '[:upper:]' '[:lower:]' | sort | uniq -d)
+if test -n "$twins"; then
+	echo "more than one file is called $twins"
+	status=1
+fi
 
 # Names that are none of the header's: pages, variables of the environment, what is said of all names that begin so. The
 # versions of symbols, MPPOOL_1.0, are no names of C.
