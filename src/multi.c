@@ -347,21 +347,29 @@ void mpp_multi_ended(struct mpp_multi *m, size_t items)
 		complete(m);
 }
 
-/* Of all failures the one of lowest index is kept. The message is copied outside the lock. */
+/* Of all failures the one of lowest index is the call's; but where the first ended it, others may fail because of that. */
+static bool is_the_failure_locked(const struct mpp_multi *m, size_t index)
+{
+	const struct mpp_failure *other = m->more.failure;
+
+	return !m->drawn_badly && (!other || (!m->failed_fast && index < other->error.index));
+}
+
+/* The message is copied outside the lock. */
 static void keep_failure(struct mpp_multi *m, size_t index, int code, const char *message)
 {
 	struct mpp_failure *fresh, *old;
-	bool lower;
+	bool kept;
 
 	mpp_lock(&m->lock);
-	lower = !m->drawn_badly && (!m->more.failure || index < m->more.failure->error.index);
+	kept = is_the_failure_locked(m, index);
 	mpp_unlock(&m->lock);
-	if (!lower)
+	if (!kept)
 		return;
 	fresh = mpp_failure_new(code, index, message);
 	mpp_lock(&m->lock);
 	old = m->more.failure;
-	if (!m->drawn_badly && (!old || index < old->error.index))
+	if (is_the_failure_locked(m, index))
 		m->more.failure = fresh;
 	else
 		old = fresh;
@@ -730,7 +738,7 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 	else if (m->job.kind == MPP_STREAM)
 		mpp_stream_sunk(mpp_stream_of(m), v->run.block, 1);
 	if (code && m->more.flags & MPPOOL_FAIL_FAST)
-		mpp_multi_halt(m, ECANCELED, false, true);
+		mpp_multi_halt(m, ECANCELED, true, true);
 }
 
 /* Past their time limit they end as ETIMEDOUT, and results that came too late are dropped: nobody will take them. */

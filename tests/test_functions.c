@@ -1917,10 +1917,10 @@ END_TEST
 
 struct fast_failure {
 	struct gate standing, failing;
-	atomic_int saw_stop;
+	bool also_fails;                         /* item 0 */
 };
 
-/* Item 0 stands at a gate and looks whether it should stop, item 1 fails at another. */
+/* Item 0 stands at a gate and then runs until it is told to stop, item 1 fails at another. */
 static int fast_failure_call(const void *const args[], void *result, void *context)
 {
 	struct fast_failure *const both = context;
@@ -1928,14 +1928,16 @@ static int fast_failure_call(const void *const args[], void *result, void *conte
 	*(int *)result = 50;
 	if (int_arg(args, 0) == 0) {
 		gate_wait(&both->standing);
-		atomic_store(&both->saw_stop, mppool_should_stop());
-		return 0;
+		while (!mppool_should_stop())            /* it is told soon after the failure */
+			sched_yield();
+		return both->also_fails ? EPIPE : 0;
 	}
 	gate_wait(&both->failing);
 	return EXDEV;
 }
 
-START_TEST(fail_fast_lets_what_has_started_end)
+/* What has started is told to stop, and its end counts; but not as the failure of the call. */
+START_TEST(fail_fast_tells_what_has_started)
 {
 	const int xs[] = {0, 1, 2, 3};
 	int ys[4], codes[4];
@@ -1946,6 +1948,7 @@ START_TEST(fail_fast_lets_what_has_started_end)
 
 	gate_init(&both.standing);
 	gate_init(&both.failing);
+	both.also_fails = _i;
 	assert_ok(mppool_map_async(pool, &func, MPPOOL_ARRAY(xs, 4), ys, 1,
 	                           MPPOOL_CALL(.codes = codes, .flags = MPPOOL_FAIL_FAST), &result));
 	gate_wait_arrivals(&both.standing, 1);
@@ -1954,8 +1957,9 @@ START_TEST(fail_fast_lets_what_has_started_end)
 	assert_code(mppool_result_wait(result, 0.02), ETIMEDOUT);
 	gate_open(&both.standing);
 	assert_code(mppool_result_get(result, NULL, MPPOOL_FOREVER), MPPOOL_ETASK);
-	ck_assert_int_eq(ys[0], 50);
-	assert_code(codes[0], 0);
+	ck_assert_int_eq(ys[0], _i ? 0 : 50);
+	assert_code(codes[0], _i ? EPIPE : 0);
+	assert_code(mppool_last_error()->code, EXDEV);
 	for (int i = 1; i < 4; i++)
 		assert_code(codes[i], (size_t)i == mppool_last_error()->index ? EXDEV : ECANCELED);
 	ck_assert_uint_eq(gate_arrivals(&both.failing), 1);
@@ -2006,6 +2010,37 @@ START_TEST(fail_fast_ends_a_stream)
 	ck_assert_int_eq(mppool_last_error()->code, EXDEV);
 	ck_assert_uint_eq(mppool_last_error()->index, 3);
 	mppool_iter_free(iter);
+	pool_finish(pool);
+}
+END_TEST
+
+/* Draws an item, and the next one only when it is told to stop. */
+static int until_told_next(void *const args[], void *state)
+{
+	int *const drawn = state;
+
+	if (*drawn > 0)
+		while (!mppool_should_stop())
+			sched_yield();
+	*(int *)args[0] = -EXDEV;
+	++*drawn;
+	return 0;
+}
+
+START_TEST(fail_fast_tells_the_generator)
+{
+	int drawn = 0;
+	mppool_result *result = NULL;
+	mppool *const pool = pool_of(1);
+	const struct mppool_func func = make_func(fail_by_value, 1, sizeof(int), NULL);
+	const struct mppool_iterable items = {.size = sizeof items, .next = until_told_next, .state = &drawn};
+
+	assert_ok(mppool_map_async(pool, &func, &items, NULL, 1, MPPOOL_CALL(.flags = MPPOOL_FAIL_FAST), &result));
+	assert_code(mppool_result_get(result, NULL, MPPOOL_FOREVER), MPPOOL_ETASK);
+	assert_code(mppool_last_error()->code, EXDEV);
+	ck_assert_uint_eq(mppool_last_error()->index, 0);
+	ck_assert_int_eq(drawn, 2);
+	mppool_result_free(result);
 	pool_finish(pool);
 }
 END_TEST
@@ -2225,7 +2260,8 @@ static void fill_hooks(Suite *suite)
 	tcase_add_test(hooks, handle_is_stored_before_the_first_item_starts);
 	tcase_add_test(limits, fail_fast_cancels_what_has_not_started);
 	tcase_add_test(limits, fail_fast_is_about_its_own_call_only);
-	tcase_add_test(limits, fail_fast_lets_what_has_started_end);
+	tcase_add_loop_test(limits, fail_fast_tells_what_has_started, 0, 2);
+	tcase_add_test(limits, fail_fast_tells_the_generator);
 	tcase_add_test(limits, fail_fast_without_a_failure_changes_nothing);
 	tcase_add_test(limits, fail_fast_ends_a_stream);
 	tcase_add_test(limits, task_timeout_ends_only_the_item_that_took_too_long);
