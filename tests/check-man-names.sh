@@ -36,8 +36,8 @@ for name in $(comm -23 "$tmp/names" "$tmp/told"); do
 	status=1
 done
 
-# Each name is that of a page or a stub, which leads to where it is described. Where two names differ in nothing but the
-# case of letters there is one file for both, which man-db finds: some file systems could not tell two apart.
+# Each name is that of a page or a stub, which leads to where it is described. Where two names differ in nothing but
+# the case of letters there is one file for both, which man-db finds: some file systems could not tell two apart.
 for name in $(cat "$tmp/names"); do
 	file=$name.3
 	test -f "$srcdir/man/$file" || file=$(echo "$name" | tr '[:upper:]' '[:lower:]').3
@@ -47,8 +47,8 @@ for name in $(cat "$tmp/names"); do
 		continue
 	fi
 	page=$(sed -n '1s,^\.so man[37]/,,p' "$srcdir/man/$file")
-	if ! grep -q -e "^\.\(It \)\{0,1\}\(Nm\|Dv\|Pq Dv\) $name\( \|\$\)" -e "^#define $name " \
-		"$srcdir/man/${page:-$file}"; then
+	if ! sed 's/^\.It /./; s/^\.Pq /./; s/^#define /.Dv /; s/$/ /' "$srcdir/man/${page:-$file}" |
+		grep -q -e "^\.Nm $name " -e "^\.Dv $name "; then
 		echo "man $name shows ${page:-$file}, which does not describe it"
 		status=1
 	fi
