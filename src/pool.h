@@ -13,7 +13,7 @@
  *   P3  Nobody is woken while a worker searches: it will find what was put there, because it looks again after it has
  *       stopped to count as a searcher. A searcher that found something wakes the next if there is more. Who is awake
  *       and finds nothing searches, too, or goes to sleep if enough do so already; not for the sake of one who was woken
- *       for it and may be long in coming, where every CPU is at work.
+ *       for it and may be long in coming, where every CPU is at work. If calls block, whoever found one wakes two.
  *   P4  So: if there is work that nobody has claimed and a worker sleeps, then a worker searches, or somebody who is in
  *       the library, and not in a user function, is about to wake one.
  *   P6  While calls are so short that one worker keeps up with their submitters, company costs more than the calls: a

@@ -491,6 +491,13 @@ static struct mpp_worker *found_locked(struct mpp_worker *w, const struct work *
 	return work->single ? mpp_pool_wake_for_call_locked(pool) : mpp_pool_wake_one_locked(pool);
 }
 
+/* More are at work than there are CPUs, and still calls pile up: they wait for something else, and all sleepers are
+ * wanted. One that wakes another is a long way round to a thousand. */
+static bool calls_block_locked(const mppool *pool)
+{
+	return pool->nbusy > 8 * pool->most_searching && mpp_peek(&pool->queued) >= BACKLOG;
+}
+
 static void pause(void)
 {
 	for (int i = 0; i < PAUSES; i++)
@@ -796,6 +803,8 @@ static bool acquire(struct service *s, struct work *work)
 		retire_locked(s);
 	if (found || !pool->finished) {
 		next = found_locked(w, work);    /* who leaves hands on what it was woken for */
+		if (calls_block_locked(pool))
+			other = mpp_pool_pop_idle_locked(pool);
 	} else {
 		stop_searching_locked(w);
 		next = mpp_pool_pop_idle_locked(pool);
