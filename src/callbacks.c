@@ -150,8 +150,7 @@ void mpp_callbacks_serve(mppool *pool, struct mpp_frame *frame)
 
 	while ((job = await_job(pool)) != NULL) {
 		run(job, frame);
-		if (mpp_unlikely(mpp_pool_is_foreign(pool)))
-			mpp_fork_strayed();
+		mpp_pool_returned(pool);
 	}
 }
 

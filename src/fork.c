@@ -14,7 +14,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
-static uint32_t generation;
+uint32_t mpp_forks;
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watch_error;
 
@@ -37,7 +38,7 @@ static void in_parent(void)
 
 static void in_child(void)
 {
-	generation++;
+	mpp_forks++;
 	mpp_park_in_child();
 	mpp_trace_in_child();
 	mpp_memory_after_fork();
@@ -53,11 +54,6 @@ int mpp_fork_watch(void)
 {
 	pthread_once(&once, watch);
 	return watch_error;
-}
-
-uint32_t mpp_fork_generation(void)
-{
-	return generation;
 }
 
 _Noreturn void mpp_fork_strayed(void)

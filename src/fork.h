@@ -7,11 +7,17 @@
 /* From the first pool on, fork() is watched. 0 or ENOMEM. */
 int mpp_fork_watch(void);
 
+extern uint32_t mpp_forks;       /* fork.c writes it */
+
 /* Changes in the child of every fork that was watched. A read of a variable: forked processes have one thread. Jobs keep
  * the low 8 bits: what has not ended is told apart through 255 forks, one inside the other. */
-uint32_t mpp_fork_generation(void);
+static inline uint32_t mpp_fork_generation(void)
+{
+	return mpp_forks;
+}
 
-/* A child came back from a function of the program into a thread of its parent's pool. Nothing there can go on. Says so
+/* A child came back from a function of the program into a thread of its parent's pool. Nothing there can go on: items
+ * are the parent's, and locks may stay held for ever; so each function is followed by a look for that, at once. Says so
  * on standard error, and ends the process. */
 _Noreturn void mpp_fork_strayed(void);
 

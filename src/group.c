@@ -221,8 +221,6 @@ static int await(struct mpp_group *g, int64_t deadline)
 
 		if (mpp_group_enough(g))
 			return 0;
-		if (g->generation != mpp_fork_generation())
-			return MPPOOL_EFORKED;   /* a task that this thread helped with came back in a child */
 		if (timed_out)
 			return ETIMEDOUT;
 		timed_out = inside && deadline != MPP_NEVER && mpp_now() > deadline;

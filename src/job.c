@@ -86,6 +86,7 @@ void mpp_hook_drop_args(struct mpp_job *job, const void *const args[])
 	mpp_assert_unlocked();
 	mpp_frame_push_hook(&frame, job->pool, job);
 	f->drop_args(args, f->context);
+	mpp_job_returned(job);
 	mpp_frame_pop(&frame);
 }
 
@@ -99,6 +100,7 @@ void mpp_hook_drop_result(struct mpp_job *job, void *result)
 	mpp_assert_unlocked();
 	mpp_frame_push_hook(&frame, job->pool, job);
 	f->drop_result(result, f->context);
+	mpp_job_returned(job);
 	mpp_frame_pop(&frame);
 }
 
@@ -252,6 +254,7 @@ static void single_returned(struct single_run *run, int code)
 	struct mpp_job *job = run->job;
 	struct mpp_frame *frame = run->frame;
 
+	mpp_job_returned(job);
 	MPP_PROBE_END(job->pool, job, &job->func->f, 0, 1);
 	mpp_trace_end(frame->row, &run->span, MPP_TRACE_TASK, job->func, 0, 1);
 	frame->role = MPP_IDLE;

@@ -156,6 +156,13 @@ static inline bool mpp_job_halted(const struct mpp_job *job)
 	return mpp_peek(&job->state) & MPP_HALT;
 }
 
+/* Right after a function of the program has returned, or left its thread: a child of a fork in there ends here. */
+static inline void mpp_job_returned(const struct mpp_job *job)
+{
+	if (mpp_unlikely(job->generation != (uint8_t)mpp_fork_generation()))
+		mpp_fork_strayed();
+}
+
 /* What layer 4 does for a job. The pool's threads, or a job that is registered. */
 void mpp_pool_callback_due(mppool *pool, struct mpp_job *job);   /* its turn comes */
 void mpp_pool_started(mppool *pool);                             /* a limited job leaves room in the queue */

@@ -328,6 +328,7 @@ static void complete(struct mpp_multi *m)
 		mpp_assert_unlocked();
 		mpp_frame_push_hook(&frame, m->job.pool, &m->job);
 		m->items.finish(m->items.state);
+		mpp_job_returned(&m->job);
 		mpp_frame_pop(&frame);
 	}
 	mpp_job_complete(&m->job, outcome);
@@ -696,7 +697,7 @@ struct visit {
 	size_t skip;                     /* from the origin to its first item */
 	size_t at, handed;               /* the items [at, at + handed) of it are in the user's function */
 	size_t before;                   /* items that the cell's earlier owners ended: M3, those since are not reported */
-	bool plain;                      /* a success leaves nothing to do */
+	uint32_t plain_in;               /* the generation of processes in which a success leaves nothing to do */
 	bool running;
 	struct mpp_trace_span span;      /* of the chunk at hand */
 	alignas(max_align_t) char scratch[MPP_SCRATCH];
@@ -747,16 +748,17 @@ static void items_ended_with(struct visit *v, size_t i, size_t count, int code)
 	int64_t deadline = v->visitor->frame->deadline;
 	bool timed_out = mpp_unlikely(deadline != MPP_NEVER) && mpp_now() > deadline;
 
+	mpp_job_returned(&v->m->job);
 	mpp_tally_add(code || timed_out ? &v->tally->failed : &v->tally->done, count);
 	for (; count > 0; i++, count--)
 		item_ended(v, i, timed_out ? ETIMEDOUT : code, timed_out && code == 0);
 }
 
-/* `code` is what the function returned. */
+/* `code` is what the function returned. What a child of a fork in it has counted here nobody else reads. */
 static inline void items_ended(struct visit *v, size_t i, size_t count, int code)
 {
 	mpp_poke(&v->cell->done, mpp_peek(&v->cell->done) + count);
-	if (v->plain && code == 0)
+	if (v->plain_in == mpp_fork_generation() && code == 0)
 		mpp_tally_add(&v->tally->done, count);
 	else
 		items_ended_with(v, i, count, code);
@@ -1069,6 +1071,15 @@ static void adapt(size_t *batch, int64_t took)
 		*batch = 1;
 }
 
+/* Does an item that succeeds leave nothing but its result? */
+static bool leaves_nothing(const struct mpp_multi *m)
+{
+	const struct mppool_func *f = &m->job.func->f;
+
+	return m->job.kind == MPP_ARRAY && !m->more.codes && m->more.task_timeout == 0 && !m->good && !f->drop_args &&
+	       !(m->discards && f->drop_result);
+}
+
 bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor)
 {
 	int64_t start = m->job.kind == MPP_STREAM ? mpp_now() : 0;
@@ -1081,8 +1092,7 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor)
 	v.counted = false;
 	v.viewed = SIZE_MAX;
 	v.running = false;
-	v.plain = m->job.kind == MPP_ARRAY && !m->more.codes && m->more.task_timeout == 0 && !m->good &&
-	          !m->job.func->f.drop_args && !(m->discards && m->job.func->f.drop_result);
+	v.plain_in = mpp_fork_generation() - !leaves_nothing(m);         /* 1 less: no process that comes here */
 	enter(&v);
 	pthread_cleanup_push(visit_lost, &v);
 	while (next_chunk(&v)) {

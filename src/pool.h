@@ -273,6 +273,13 @@ static inline bool mpp_pool_is_foreign(const mppool *pool)
 	return pool->generation != mpp_fork_generation();
 }
 
+/* As mpp_job_returned(), where there is no job to look at. */
+static inline void mpp_pool_returned(const mppool *pool)
+{
+	if (mpp_unlikely(mpp_pool_is_foreign(pool)))
+		mpp_fork_strayed();
+}
+
 /* What calls that have not started end with in this state, TERMINATED or BROKEN. */
 static inline int mpp_pool_stop_code(int state)
 {

@@ -20,6 +20,7 @@ static void handler_lost(void *arg)
 {
 	struct mpp_frame *frame = arg;
 
+	mpp_pool_returned(frame->pool);
 	mpp_trace_row_put(frame->row);
 	frame->row = NULL;
 	mpp_thread_insist(try_successor, frame->pool);

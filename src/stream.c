@@ -403,8 +403,7 @@ static int call_next(struct drawer *d, struct mpp_block *b)
 	d->calling = true;
 	code = s->multi.items.next(args, s->multi.items.state);
 	d->calling = false;
-	if (mpp_unlikely(s->multi.job.generation != (uint8_t)mpp_fork_generation()))
-		mpp_fork_strayed();
+	mpp_job_returned(&s->multi.job);
 	return code;
 }
 
@@ -501,6 +500,7 @@ static void draw_lost(void *arg)
 
 	if (!d->calling)
 		return;
+	mpp_job_returned(&d->s->multi.job);
 	mpp_frame_top = d->frame;
 	note_drawing(d);
 	mpp_frame_pop(d->frame);

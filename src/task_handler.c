@@ -150,6 +150,7 @@ static void handler_lost(void *arg)
 {
 	struct mpp_handler *h = arg;
 
+	mpp_pool_returned(h->pool);
 	mpp_lock(&h->pool->lock);
 	h->pool->nhandlers--;            /* first: or the successor would find one handler too many, and leave */
 	mpp_pool_unlock(h->pool);

@@ -783,8 +783,7 @@ static bool acquire(struct service *s, struct work *work)
 	bool found = false;
 
 	memset(work, 0, sizeof *work);
-	if (mpp_unlikely(mpp_pool_is_foreign(pool)))
-		mpp_fork_strayed();
+	mpp_pool_returned(pool);         /* from a hook */
 	adapt_batch(w);
 	gather(w);
 	mpp_workers_refill(pool);
@@ -996,6 +995,7 @@ static void initialize(struct service *s)
 		mpp_assert_unlocked();
 		mpp_trace_begin(s->w->row, &span);
 		code = o->initializer(o->initarg, &s->w->state);
+		mpp_pool_returned(s->w->pool);
 		mpp_trace_end(s->w->row, &span, MPP_TRACE_INITIALIZER, NULL, 0, 0);
 		s->frame.role = MPP_IDLE;
 		s->frame.worker_state = s->w->state;
@@ -1015,6 +1015,7 @@ static void finalize(struct service *s)
 		mpp_assert_unlocked();
 		mpp_trace_begin(s->w->row, &span);
 		o->finalizer(o->initarg, s->w->state);
+		mpp_pool_returned(s->w->pool);
 		mpp_trace_end(s->w->row, &span, MPP_TRACE_FINALIZER, NULL, 0, 0);
 	}
 	s->frame.role = MPP_IDLE;
@@ -1133,6 +1134,7 @@ static void worker_lost(void *arg)
 	struct mpp_worker *w = s->w;
 	int error = 0;
 
+	mpp_pool_returned(w->pool);
 	mpp_frame_top = &s->frame;
 	s->frame.role = MPP_IDLE;
 	s->frame.job = NULL;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -563,6 +564,101 @@ START_TEST(child_that_comes_back_from_its_function_is_ended)
 }
 END_TEST
 
+/* Nor does it run anything more: what waits is its parent's. The first item or call forks, by every way in which items
+ * come to a thread: _i. */
+enum { ONE_BY_ONE, IN_CHUNKS, WITH_LIMITS, WITH_HOOKS, BY_CHUNK, DRAWN, LEAVING, NESTED, INSIDE, WAYS };
+
+#define WAITING 100
+
+static int *ran_in_the_child;    /* shared with it */
+static pid_t at_home;
+
+static int run_or_stray_call(const void *const args[], void *result, void *context)
+{
+	(void)result;
+	if (getpid() != at_home)
+		++*ran_in_the_child;
+	else if (int_arg(args, 0) == 0)
+		stray();
+	if (context && getpid() != at_home)
+		pthread_exit(NULL);
+	return 0;
+}
+
+static int run_or_stray_chunk(const struct mppool_chunk *chunk, void *context)
+{
+	const void *const arg = chunk->columns[0].base;
+
+	*chunk->failed = 0;              /* one by one: the others come again */
+	return run_or_stray_call(&arg, NULL, context) == 0 ? 7 : 8;
+}
+
+static int submit_and_stray_call(const void *const args[], void *result, void *context)
+{
+	const struct mppool_func func = make_func(run_or_stray_call, 1, 0, NULL);
+
+	for (int i = 1; i <= WAITING; i++)
+		assert_ok(mppool_apply_async(mppool_current(), &func, MPPOOL_ARGS(&i), NULL, NULL));
+	return run_or_stray_call(args, result, context);
+}
+
+static int wait_for_stray_call(const void *const args[], void *result, void *context)
+{
+	const struct mppool_func func = make_func(submit_and_stray_call, 1, 0, NULL);
+	const int code = mppool_apply(mppool_current(), &func, &args[0], NULL);
+
+	(void)result;
+	(void)context;
+	if (getpid() != at_home)
+		++*ran_in_the_child;
+	return code;
+}
+
+static void keep_nothing(const void *const args[], void *context)
+{
+	(void)args;
+	(void)context;
+}
+
+START_TEST(child_that_comes_back_runs_nothing_more)
+{
+	const struct mppool_call_options limited = {.size = sizeof limited, .task_timeout = 1000};
+	struct mppool_func func = make_func(run_or_stray_call, 1, 0, _i == LEAVING ? &strayed : NULL);
+	struct source source = SOURCE(WAITING);
+	const struct mppool_iterable drawn = source_items(&source);
+	mppool *const pool = pool_of(1);
+	int first[WAITING];
+
+	for (int i = 0; i < WAITING; i++)
+		first[i] = i;
+	at_home = getpid();
+	ran_in_the_child = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert(ran_in_the_child != MAP_FAILED);
+	if (_i == WITH_HOOKS)
+		func.drop_args = keep_nothing;
+	if (_i == BY_CHUNK)
+		func.chunk_call = run_or_stray_chunk;
+	if (_i == NESTED)
+		func.call = submit_and_stray_call;
+	if (_i == INSIDE)
+		func.call = wait_for_stray_call;
+	if (_i == NESTED || _i == INSIDE) {
+		assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&first[0]), NULL));
+	} else if (_i == DRAWN) {
+		assert_ok(mppool_map(pool, &func, &drawn, NULL, 0));
+	} else {
+		assert_ok(mppool_map_async(pool, &func, MPPOOL_ARRAY(first, WAITING), NULL,
+		                           _i == IN_CHUNKS ? WAITING : 0, _i == WITH_LIMITS ? &limited : NULL, NULL));
+	}
+	pool_finish(pool);
+	ck_assert_int_gt(strayed, 0);
+	const int status = status_of(strayed);
+	ck_assert_int_eq(*ran_in_the_child, 0);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILURE, "status %d", status);
+	munmap(ran_in_the_child, sizeof(int));
+}
+END_TEST
+
 /* Generation after generation, each the child of the one before, which ends then: the system slows down where all of
  * them live. The last one says whether it went well. */
 #define GENERATIONS 300
@@ -718,6 +814,7 @@ static void fill(Suite *suite)
 		tcase_add_test(forks, fork_anywhere_at_any_moment_leaves_a_child_that_works);
 	if (!UNDER_TSAN && !under_valgrind()) {
 		tcase_add_loop_test(forks, child_that_comes_back_from_its_function_is_ended, 0, PLACES);
+		tcase_add_loop_test(forks, child_that_comes_back_runs_nothing_more, 0, WAYS);
 		tcase_add_test(forks, pool_is_told_from_its_descendants_however_many);
 	}
 	if (!under_valgrind())                   /* it takes an overflow for an error, and says so */

@@ -1693,62 +1693,6 @@ START_TEST(fork_at_any_moment_leaves_groups_that_work)
 }
 END_TEST
 
-/* A task that a waiting task helps with forks, and comes back in the child, where nothing else can end. */
-static int fork_inside_call(const void *const args[], void *result, void *context)
-{
-	(void)args;
-	*(pid_t *)result = 0;
-	*(pid_t *)context = fork_watched();
-	return 0;
-}
-
-struct forks_inside {
-	mppool_result *standing;
-	pid_t child;
-	int wait_code;
-};
-
-static int wait_and_fork_call(const void *const args[], void *result, void *context)
-{
-	struct forks_inside *const f = context;
-	const struct mppool_func func = make_func(fork_inside_call, 0, sizeof(pid_t), &f->child);
-	mppool_result *both[2] = {f->standing, NULL};
-	int code = mppool_apply_async(mppool_current(), &func, NULL, NULL, &both[1]);
-
-	(void)args;
-	(void)result;
-	if (code == 0)
-		code = mppool_wait(both, 2, ALL, 0.05, NULL);
-	if (f->child == 0) {
-		CHILD_CHECK(code == MPPOOL_EFORKED);
-		child_leaves();
-	}
-	f->wait_code = code;
-	mppool_result_free(both[1]);
-	return 0;
-}
-
-START_TEST(wait_that_comes_back_in_a_child_is_told)
-{
-	struct gate gate;
-	mppool *const pool = pool_of(1), *const other = pool_of(1);
-	struct forks_inside f = {.child = -1};
-	const struct mppool_func func = make_func(wait_and_fork_call, 0, 0, &f);
-
-	gate_init(&gate);
-	f.standing = submit_standing(other, &gate, 5);
-	assert_ok(mppool_apply(pool, &func, NULL, NULL));
-	assert_code(f.wait_code, ETIMEDOUT);
-	child_ends_well(f.child);
-	gate_open(&gate);
-	assert_ok(mppool_result_wait(f.standing, FOREVER));
-	mppool_result_free(f.standing);
-	pool_finish(pool);
-	pool_finish(other);
-	gate_destroy(&gate);
-}
-END_TEST
-
 /* ----------------------------------------------------------------------------------------------------------- the rest */
 
 /* Who waits for thousands is woken once, not for each. */
@@ -1823,7 +1767,6 @@ static void fill(Suite *suite)
 	/* The address sanitizer does not hold the locks of its own allocator over a fork: another thread may have them. */
 	if (!UNDER_ASAN && !UNDER_TSAN)
 		tcase_add_test(forks, fork_at_any_moment_leaves_groups_that_work);
-	tcase_add_test(forks, wait_that_comes_back_in_a_child_is_told);
 }
 
 int main(int argc, char **argv)
