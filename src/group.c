@@ -19,19 +19,6 @@ static int check_results(mppool_result *const results[], size_t n)
 	return 0;
 }
 
-static void can_help_with(struct mpp_watch *w)
-{
-	struct mpp_party *p = w->party;
-
-	w->next_help = NULL;
-	if (p->help_last)
-		p->help_last->next_help = w;
-	else
-		p->help_first = w;
-	p->help_last = w;
-	p->nhelp++;
-}
-
 /* All that needs memory comes before the first watch is added. What had ended has no party: its pool may be gone. */
 static int fill(struct mpp_group *g, mppool_result *const results[])
 {
@@ -47,7 +34,7 @@ static int fill(struct mpp_group *g, mppool_result *const results[])
 		if (!w->party)
 			return ENOMEM;
 		w->party->pending++;
-		can_help_with(w);
+		mpp_watch_offer_locked(w);
 	}
 	return 0;
 }
@@ -80,12 +67,6 @@ static int make(struct mpp_group *g, mppool_result *const results[], size_t n, i
 
 /* --------------------------------------------------------------------------------------------------------- helping */
 
-/* The rest of a stream is yet to be drawn: another look may find more in it. */
-static bool is_worth_another_look(const struct mpp_watch *w, bool found)
-{
-	return w->job->kind == MPP_STREAM || (found && w->job->kind == MPP_ARRAY);
-}
-
 /* W4: the group's lock is held. */
 static bool claim_locked(struct mpp_job *job)
 {
@@ -94,40 +75,23 @@ static bool claim_locked(struct mpp_job *job)
 	return mpp_multi_claimable(mpp_multi_of(job)) && mpp_multi_try_ref(mpp_multi_of(job));
 }
 
-static struct mpp_watch *pop_help_locked(struct mpp_party *p)
-{
-	struct mpp_watch *w = p->help_first;
-
-	if (!w)
-		return NULL;
-	p->help_first = w->next_help;
-	if (!p->help_first)
-		p->help_last = NULL;
-	p->nhelp--;
-	return w;
-}
-
-/* What has nothing left that could be claimed leaves the list, and is never looked at again; the others take turns. So
- * no more than that is ever gone through twice. A single is claimed; of a multi there is a reference. */
+/* What has nothing that could be claimed leaves the list, until it is stirred; the others take turns. So no more than
+ * that is ever gone through twice. A single is claimed; of a multi there is a reference. */
 static struct mpp_job *find_work(struct mpp_group *g, struct mpp_party *p)
 {
 	struct mpp_job *job = NULL;
-	size_t looks = 0;
 	bool more = true;
 
 	while (!job && more) {
 		struct mpp_watch *w;
 
 		mpp_group_lock(g);       /* held for one look at a time: those who tell of ends wait for it */
-		w = looks < p->nhelp ? pop_help_locked(p) : NULL;
+		w = mpp_watch_next_offer_locked(p);
 		more = w != NULL;
-		if (w && w->state == MPP_WATCH_PENDING) {
-			if (claim_locked(w->job))
-				job = w->job;
-			if (is_worth_another_look(w, job != NULL)) {
-				can_help_with(w);
-				looks++;
-			}
+		if (w && w->state == MPP_WATCH_PENDING && claim_locked(w->job)) {
+			job = w->job;
+			if (job->kind != MPP_SINGLE)
+				mpp_watch_offer_locked(w);
 		}
 		mpp_group_unlock(g);
 	}

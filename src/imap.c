@@ -28,16 +28,16 @@ static int await_item(struct mpp_stream *s, void *ret_result, size_t *ret_index,
 			return EDEADLK;
 		if (!(mpp_load(&s->multi.job.state) & MPP_ENDED) && mpp_frame_top)
 			helps = mpp_wait_help_stream(s, deadline);
-		mpp_add(helps ? &s->helpers : &s->waiters, 1);
+		mpp_add(helps ? &s->multi.helpers : &s->waiters, 1);
 		if (helps)
 			mpp_add(&s->waiters, 1);
-		word = mpp_load_seq(&s->signal);
+		word = mpp_load_seq(&s->multi.signal);
 		code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
 		if (code == EAGAIN && !(helps && mpp_multi_claimable(&s->multi)))
-			timed_out = mpp_park(&s->signal, word, deadline) == ETIMEDOUT;
+			timed_out = mpp_park(&s->multi.signal, word, deadline) == ETIMEDOUT;
 		mpp_sub(&s->waiters, 1);
 		if (helps)
-			mpp_sub(&s->helpers, 1);
+			mpp_sub(&s->multi.helpers, 1);
 		if (code != EAGAIN)
 			return code;
 	}

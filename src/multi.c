@@ -309,6 +309,23 @@ enum mpp_outcome mpp_multi_outcome(struct mpp_multi *m)
 	return outcome;
 }
 
+static bool someone_sleeps(const struct mpp_multi *m)
+{
+	if (mpp_load_seq(&m->helpers) > 0)
+		return true;
+	return m->job.kind == MPP_STREAM && mpp_load_seq(&mpp_stream_of(m)->waiters) > 0;
+}
+
+void mpp_multi_signal_all(struct mpp_multi *m)
+{
+	if (someone_sleeps(m)) {
+		mpp_add(&m->signal, 1);
+		mpp_wake_all(&m->signal);
+	}
+	if (mpp_unlikely(mpp_load_seq(&m->job.state) & MPP_WATCHED))
+		mpp_watch_stir(&m->job);
+}
+
 /* All items ended and nothing will be drawn. */
 static void complete(struct mpp_multi *m)
 {
@@ -332,8 +349,7 @@ static void complete(struct mpp_multi *m)
 		mpp_frame_pop(&frame);
 	}
 	mpp_job_complete(&m->job, outcome);
-	if (m->job.kind == MPP_STREAM)
-		mpp_stream_signal_all(mpp_stream_of(m));
+	mpp_multi_signal_all(m);
 	mpp_multi_unref(m);
 }
 
@@ -933,13 +949,16 @@ static void leave_locked(struct visit *v)
 	v->m->free_cells = v->cell;
 }
 
-/* There is something to claim that others could not see when they looked last. */
+/* There is something to claim that others could not see when they looked last. Perhaps only those who wait for the job
+ * can: all workers may do so, or nobody is left to come in the place of this one. */
 static void hand_back(struct mpp_multi *m)
 {
-	if (mpp_load(&m->job.state) & MPP_HALT)
+	if (mpp_load(&m->job.state) & MPP_HALT) {
 		mpp_multi_halt(m, m->halt_code, false, m->failed_fast);
-	else
+	} else {
 		mpp_pool_list(m);
+		mpp_multi_signal_all(m);
+	}
 }
 
 static void leave(struct visit *v)

@@ -86,6 +86,8 @@ struct mpp_multi {
 	struct mpp_multi *next_open;                     /* the pool's lock */
 	struct mpp_multi *prev_live, *next_live;         /* the pool's lock: all that have not completed */
 	unsigned sweep;                                  /* the pool's lock: the last sweep that came by */
+	_Atomic uint32_t helpers;                        /* who waits for the job, and would run items of it */
+	_Atomic uint32_t signal;                         /* they sleep on it; it changes when they should look */
 };
 
 static inline struct mpp_multi *mpp_multi_of(const struct mpp_job *job)
@@ -123,6 +125,9 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor);
 
 /* Something is there to be claimed? The lock is taken. */
 bool mpp_multi_claimable(struct mpp_multi *m);
+
+/* There may be, or the job has come to its end: tells all who sleep on the signal, and groups that watch the job. */
+void mpp_multi_signal_all(struct mpp_multi *m);
 
 /* Starts nothing more: what was not claimed ends with the code. Only the first call counts. `stop`: running items see
  * should_stop. True if an item never runs because of this halt or another that was no failing fast: the job's

@@ -279,7 +279,7 @@ static void drawing_done(struct mpp_stream *s)
 	if (!s->multi.items.next && mpp_peek(&s->multi.limit) < s->multi.items.length)
 		drop_undrawn(s, mpp_peek(&s->multi.limit));
 	mpp_pool_list(&s->multi);        /* a last, short chunk may have become claimable */
-	mpp_stream_signal_all(s);
+	mpp_multi_signal_all(&s->multi);
 	mpp_multi_ended(&s->multi, 1);
 }
 
@@ -347,8 +347,8 @@ static void publish_drawn(struct mpp_stream *s, size_t count)
 		mpp_multi_halt(m, m->halt_code, false, m->failed_fast);
 	} else if (m->unit == 1 || limit / m->unit != (limit - count) / m->unit) {      /* another whole chunk */
 		mpp_pool_list(m);
-		if (mpp_unlikely(mpp_load_seq(&s->helpers) > 0 || mpp_load_seq(&m->job.state) & MPP_WATCHED))
-			mpp_stream_signal_all(s);
+		if (mpp_unlikely(mpp_load_seq(&m->helpers) > 0 || mpp_load_seq(&m->job.state) & MPP_WATCHED))
+			mpp_multi_signal_all(m);
 	}
 }
 
@@ -601,20 +601,10 @@ void mpp_stream_lift(struct mpp_stream *s)
 
 /* ------------------------------------------------------------------------------------------------------ publishing */
 
-void mpp_stream_signal_all(struct mpp_stream *s)
-{
-	if (mpp_load_seq(&s->waiters) > 0 || mpp_load_seq(&s->helpers) > 0) {
-		mpp_add(&s->signal, 1);
-		mpp_wake_all(&s->signal);
-	}
-	if (mpp_unlikely(mpp_load_seq(&s->multi.job.state) & MPP_WATCHED))
-		mpp_watch_stir(&s->multi.job);
-}
-
 static void signal_one(struct mpp_stream *s)
 {
-	mpp_add(&s->signal, 1);
-	mpp_wake_one(&s->signal);
+	mpp_add(&s->multi.signal, 1);
+	mpp_wake_one(&s->multi.signal);
 }
 
 void mpp_stream_publish(struct mpp_stream *s, struct mpp_block *block, size_t index, int code,
@@ -663,7 +653,7 @@ void mpp_stream_never_ran(struct mpp_stream *s, struct mpp_block *block, size_t 
 			block_gone(s, block);
 		mpp_add(&s->skipped, count);
 	}
-	mpp_stream_signal_all(s);
+	mpp_multi_signal_all(&s->multi);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- taking */
@@ -675,7 +665,7 @@ static int tell_end(struct mpp_stream *s)
 	int code = mpp_outcome_code(outcome);
 
 	if (outcome == MPP_OUT_BROKEN && !(mpp_load_seq(&s->multi.job.state) & MPP_ENDED))
-		return EAGAIN;           /* its error comes with the end; mpp_stream_signal_all comes after that */
+		return EAGAIN;           /* its error comes with the end; mpp_multi_signal_all comes after that */
 	s->told = true;
 	return code == 0 ? MPPOOL_ESTOP : code;
 }

@@ -73,10 +73,8 @@ struct mpp_stream {
 	bool told;                       /* turn: the outcome of the whole was told, now MPPOOL_ESTOP for ever */
 
 	alignas(MPP_LINE) _Atomic size_t taken;          /* S1 */
-	_Atomic uint32_t waiters;        /* S2 */
+	_Atomic uint32_t waiters;        /* S2: consumers; they sleep on the multi's signal */
 	_Atomic uint32_t news;           /* S2, unordered */
-	_Atomic uint32_t helpers;        /* workers that wait here: they want to know of items to run, too */
-	_Atomic uint32_t signal;         /* changes when there may be something to do; consumers and helpers sleep on it */
 	_Atomic(struct mpp_slot_head *) completed;       /* unordered: published, newest first */
 	_Atomic size_t skipped;          /* unordered: items that never ran */
 };
@@ -115,7 +113,6 @@ bool mpp_stream_claimable_locked(const struct mpp_stream *s);
 void mpp_stream_drop_results(struct mpp_stream *s);
 bool mpp_stream_undrawn_locked(const struct mpp_stream *s);      /* something may be drawn yet */
 void mpp_stream_halted(struct mpp_stream *s);    /* ends the drawing, unless a drawer is about to see the halt itself */
-void mpp_stream_signal_all(struct mpp_stream *s);
 void mpp_stream_fini(struct mpp_stream *s);
 
 /* Consumers: one result. 0, MPPOOL_ETASK (*ret_failure is handed over), MPPOOL_ESTOP, the codes of the whole, or EAGAIN:

@@ -189,25 +189,26 @@ bool mpp_wait_help_stream(struct mpp_stream *s, int64_t deadline)
 	return help_multi(&s->multi, deadline, false);
 }
 
-/* A stream may have items to run again later, which perhaps only this worker can run: so it sleeps where the drawer
- * signals, too. Predicate: something to claim, or no item left that has not ended. */
-static int help_stream_to_end(struct mpp_stream *s, int64_t deadline, bool help_from_outside)
+/* There may be items to run again later, which perhaps only this thread can run: those that are drawn, and what a lost
+ * worker leaves of a chunk. So it sleeps where they are signalled. Predicate: something to claim, or no item left that
+ * has not ended. */
+static int help_to_end(struct mpp_multi *m, int64_t deadline, bool help_from_outside)
 {
 	bool timed_out = false;
 
-	while (mpp_load(&s->multi.pending) > 0) {
+	while (mpp_load(&m->pending) > 0) {
 		uint32_t word;
 
 		if (timed_out)
 			return ETIMEDOUT;
-		if (!help_multi(&s->multi, deadline, help_from_outside))
+		if (!help_multi(m, deadline, help_from_outside))
 			return 0;
-		mpp_add(&s->helpers, 1);
-		word = mpp_load_seq(&s->signal);
+		mpp_add(&m->helpers, 1);
+		word = mpp_load_seq(&m->signal);
 		timed_out = deadline != MPP_NEVER && mpp_now() > deadline;
-		if (!timed_out && mpp_load_seq(&s->multi.pending) > 0 && !mpp_multi_claimable(&s->multi))
-			timed_out = mpp_park(&s->signal, word, deadline) == ETIMEDOUT;
-		mpp_sub(&s->helpers, 1);
+		if (!timed_out && mpp_load_seq(&m->pending) > 0 && !mpp_multi_claimable(m))
+			timed_out = mpp_park(&m->signal, word, deadline) == ETIMEDOUT;
+		mpp_sub(&m->helpers, 1);
 	}
 	return 0;
 }
@@ -216,9 +217,7 @@ static int help_and_wait(struct mpp_job *job, int64_t deadline, bool help_from_o
 {
 	if (job->kind == MPP_SINGLE)
 		help_single(job, help_from_outside);
-	else if (job->kind == MPP_ARRAY)
-		help_multi(mpp_multi_of(job), deadline, help_from_outside);
-	else if (help_stream_to_end(mpp_stream_of(mpp_multi_of(job)), deadline, help_from_outside) != 0)
+	else if (help_to_end(mpp_multi_of(job), deadline, help_from_outside) != 0)
 		return ETIMEDOUT;
 	return mpp_job_wait(job, deadline);
 }

@@ -151,6 +151,42 @@ static void left(struct mpp_watch *w)
 	wake_up(g, wake);
 }
 
+void mpp_watch_offer_locked(struct mpp_watch *w)
+{
+	struct mpp_party *p = w->party;
+
+	if (w->offered)
+		return;
+	w->offered = true;
+	w->next_help = NULL;
+	if (p->help_last)
+		p->help_last->next_help = w;
+	else
+		p->help_first = w;
+	p->help_last = w;
+}
+
+struct mpp_watch *mpp_watch_next_offer_locked(struct mpp_party *p)
+{
+	struct mpp_watch *w = p->help_first;
+
+	if (!w)
+		return NULL;
+	p->help_first = w->next_help;
+	if (!p->help_first)
+		p->help_last = NULL;
+	w->offered = false;
+	return w;
+}
+
+static enum wake stir_locked(struct mpp_watch *w)
+{
+	if (w->state != MPP_WATCH_PENDING)
+		return NOBODY;
+	mpp_watch_offer_locked(w);
+	return signal_locked(w->group, NOBODY);
+}
+
 void mpp_watch_stir(const struct mpp_job *job)
 {
 	mpp_watch_lock(job);
@@ -160,7 +196,7 @@ void mpp_watch_stir(const struct mpp_job *job)
 		if (w->job != job)
 			continue;
 		mpp_group_lock(w->group);
-		wake = signal_locked(w->group, NOBODY);
+		wake = stir_locked(w);
 		mpp_group_unlock(w->group);
 		wake_up(w->group, wake);
 	}

@@ -43,6 +43,7 @@ struct mpp_watch {
 	struct mpp_watch *next, **link;  /* the bucket's lock; link NULL: not in the table */
 	struct mpp_watch *next_ready;    /* the group's lock */
 	struct mpp_watch *next_help;     /* the group's lock */
+	bool offered;                    /* the group's lock: in its party's list of what may be helped with */
 	enum mpp_watch_state state;      /* the group's lock */
 	bool early;                      /* its group's maker: it was ready by the time that all were watched */
 };
@@ -53,7 +54,6 @@ struct mpp_party {
 	mppool *pool;                    /* constant; to be compared, not followed */
 	size_t pending;                  /* the group's lock */
 	struct mpp_watch *help_first, *help_last;        /* the group's lock: what a waiting worker may find work in */
-	size_t nhelp;                    /* the group's lock: how many these are */
 };
 
 struct mpp_group {
@@ -90,8 +90,13 @@ void mpp_watch_tell_all_locked(const struct mpp_job *job, bool successful);
 /* The job's handle is about to be freed: it leaves all groups. */
 void mpp_watch_forget(const struct mpp_job *job);
 
-/* A job that has not ended may have something to claim again. */
+/* A job may have something to claim again: if it has not ended its groups are offered it. */
 void mpp_watch_stir(const struct mpp_job *job);
+
+/* A job is offered from the beginning, and until somebody who looked found nothing to claim. The group's lock, or only
+ * its maker knows the group yet. */
+void mpp_watch_offer_locked(struct mpp_watch *w);
+struct mpp_watch *mpp_watch_next_offer_locked(struct mpp_party *p);      /* off the list; NULL: there is none */
 
 /* Takes the watch off the table. False: somebody freed the handle and so did it before. */
 bool mpp_watch_remove(struct mpp_watch *w);

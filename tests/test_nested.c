@@ -567,6 +567,170 @@ START_TEST(thread_that_leaves_inside_a_nested_item_loses_the_outer_one_too)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------------------- what a lost worker left */
+
+/* Two chunks of two items: the waiter runs one and sleeps, then another worker is lost with the other, before the last
+ * item of it. Its successor has something else to do for as long as the waiter waits. */
+struct leftover {
+	mppool *pool;
+	struct mppool_func func, elsewhere;
+	pthread_t waiter;
+	char name[16];                   /* its */
+	size_t mine;                     /* the waiter's: items that it ran */
+	struct gate taken;               /* open; the other worker comes when it has its chunk */
+	struct gate done;                /* the waiter is through with its own */
+	struct gate held;                /* what keeps the successor */
+	struct recorder ran;
+};
+
+static void run_of_waiter(struct leftover *left)
+{
+	if (left->mine == 0)
+		gate_wait_arrivals(&left->taken, 1);
+	if (++left->mine == 2)
+		gate_open(&left->done);
+}
+
+static void run_of_other(struct leftover *left)
+{
+	gate_wait(&left->taken);
+	gate_wait(&left->done);
+	thread_sleeps(left->name);
+	mppool_apply_async(left->pool, &left->elsewhere, MPPOOL_ARGS(&(int){0}), MPPOOL_CALL(.priority = 1), NULL);
+	pthread_exit(NULL);
+}
+
+static int leftover_call(const void *const args[], void *result, void *context)
+{
+	struct leftover *const left = context;
+
+	record(&left->ran, int_arg(args, 0));
+	if (pthread_equal(pthread_self(), left->waiter))
+		run_of_waiter(left);
+	else
+		run_of_other(left);
+	*(int *)result = 1;
+	return 0;
+}
+
+static const int four[4] = {0, 1, 2, 3};
+
+enum {
+	LEFT_MAP,
+	LEFT_MAP_GENERATOR,
+	LEFT_WAIT,
+	LEFT_WAIT_GENERATOR,
+	LEFT_AS_COMPLETED,
+	LEFT_IMAP,
+	LEFT_OUTSIDE,
+	LEFT_WAYS
+};
+
+static int consume(const struct leftover *left)
+{
+	mppool_iter *iter = NULL;
+	int code = mppool_imap(left->pool, &left->func, MPPOOL_ARRAY(four, 4), 2, 0, NULL, &iter), failed = 0;
+
+	while (code == 0 || code == MPPOOL_ETASK) {
+		failed |= code;
+		code = mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER);
+	}
+	mppool_iter_free(iter);
+	return code == MPPOOL_ESTOP ? failed : code;
+}
+
+static int wait_for_group(mppool_result *result, bool each)
+{
+	mppool_iter *iter = NULL;
+	size_t ready = 0;
+	int code;
+
+	if (!each)
+		return mppool_wait(&result, 1, MPPOOL_ALL_COMPLETED, MPPOOL_FOREVER, &ready);
+	code = mppool_as_completed(&result, 1, &iter);
+	if (code == 0)
+		code = mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER);
+	mppool_iter_free(iter);
+	return code;
+}
+
+static int map_of_leftover(const struct leftover *left, int way)
+{
+	struct source source = SOURCE(4);
+	const struct mppool_iterable array = *MPPOOL_ARRAY(four, 4), generator = source_items(&source);
+	const bool draws = way == LEFT_MAP_GENERATOR || way == LEFT_WAIT_GENERATOR;
+	mppool_result *result = NULL;
+	int code;
+
+	if (way == LEFT_IMAP)
+		return consume(left);
+	code = mppool_starmap_async(left->pool, &left->func, draws ? &generator : &array, NULL, 2, NULL, &result);
+	if (code == 0 && (way == LEFT_WAIT || way == LEFT_WAIT_GENERATOR || way == LEFT_AS_COMPLETED))
+		code = wait_for_group(result, way == LEFT_AS_COMPLETED);
+	if (code == 0)
+		code = mppool_result_get(result, NULL, MPPOOL_FOREVER);
+	mppool_result_free(result);
+	return code;
+}
+
+static int wait_for_leftover(struct leftover *left, int way)
+{
+	left->waiter = pthread_self();
+	thread_name(left->name);
+	const int code = map_of_leftover(left, way);
+	gate_open(&left->held);
+	return code;
+}
+
+struct leftover_and_way {
+	struct leftover *left;
+	int way;
+};
+
+static int leftover_outer_call(const void *const args[], void *result, void *context)
+{
+	const struct leftover_and_way *const both = context;
+
+	(void)args;
+	*(int *)result = wait_for_leftover(both->left, both->way);
+	return 0;
+}
+
+/* Once for each way of waiting, _i. */
+START_TEST(who_waits_runs_what_a_lost_worker_left)
+{
+	struct leftover left = {.mine = 0};
+	struct leftover_and_way both = {&left, _i};
+	const struct mppool_func outer = make_func(leftover_outer_call, 0, sizeof(int), &both);
+	struct hold hold;
+	int code = 0;
+
+	gate_init(&left.taken);
+	gate_open(&left.taken);
+	gate_init(&left.done);
+	gate_init(&left.held);
+	recorder_init(&left.ran);
+	left.func = make_func(leftover_call, 1, sizeof(int), &left);
+	left.elsewhere = make_func(gate_call, 1, sizeof(int), &left.held);
+	left.pool = pool_with(MPPOOL_OPTIONS(.workers = 2, .flags = _i == LEFT_OUTSIDE ? MPPOOL_CALLER_HELPS : 0));
+	if (_i == LEFT_OUTSIDE) {
+		hold_workers(&hold, left.pool, 1);
+		code = wait_for_leftover(&left, _i);
+		hold_release(&hold);
+	} else {
+		assert_ok(mppool_apply(left.pool, &outer, NULL, &code));
+	}
+	assert_code(code, MPPOOL_ETASK);
+	ck_assert(recorded_each_once(&left.ran, 0, 4));
+	ck_assert_uint_eq(left.mine, 3);
+	pool_finish(left.pool);
+	gate_destroy(&left.taken);
+	gate_destroy(&left.done);
+	gate_destroy(&left.held);
+	recorder_destroy(&left.ran);
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------------ dead locks */
 
 struct self {
@@ -1086,6 +1250,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, nested_call_leaves_the_outer_items_own_view_as_it_was);
 	tcase_add_test(tcase, failure_passes_outwards_level_by_level);
 	tcase_add_test(tcase, thread_that_leaves_inside_a_nested_item_loses_the_outer_one_too);
+	tcase_add_loop_test(tcase, who_waits_runs_what_a_lost_worker_left, 0, LEFT_WAYS);
 
 	tcase = add_case(suite, "deadlock");
 	tcase_add_test(tcase, task_that_waits_for_its_own_result_gets_edeadlk);

@@ -4,6 +4,7 @@
 #include "scenarios.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 
 #define N 4
@@ -247,6 +248,64 @@ static void map_with_lost_worker(void)
 	calls_check(&calls);
 }
 
+static int waits;                        /* the index of the worker that waits for the map */
+
+/* The first other worker leaves in the middle of its first chunk. */
+static int leave_to_waiter(const void *const args[], void *result, void *context)
+{
+	(void)context;
+	sched_count(&calls.runs);
+	if (mppool_worker_index() != waits && !calls.lost) {
+		calls.lost = true;
+		pthread_exit(NULL);
+	}
+	*(long *)result = 2L * *(const int *)args[0];
+	return 0;
+}
+
+/* Waits for a map, or a map over a generator, by itself or in a group. */
+static int wait_inside(const void *const args[], void *result, void *context)
+{
+	struct counter counter = {.length = N, .fails_at = -1, .calls = &calls};
+	struct mppool_iterable generator = counting(&counter);
+	bool draws = sched_variant(2);
+	mppool_result *r = NULL;
+	size_t ready = 0;
+	int code;
+
+	(void)context;
+	sched_count(&outer.runs);
+	waits = mppool_worker_index();
+	SCHED_EQUAL(mppool_starmap_async(mppool_current(), &calls.func, draws ? &generator : MPPOOL_ARRAY(xs, N), NULL,
+	                                 2, NULL, &r), 0);
+	sched_count(&calls.accepted);
+	for (int i = 0; i < N && !draws; i++)
+		sched_count(&calls.items);
+	if (sched_variant(2))
+		SCHED_EQUAL(mppool_wait(&r, 1, MPPOOL_ALL_COMPLETED, MPPOOL_FOREVER, &ready), 0);
+	code = mppool_result_get(r, NULL, MPPOOL_FOREVER);
+	SCHED_EQUAL(code, calls.lost ? MPPOOL_ETASK : 0);
+	mppool_result_free(r);
+	*(long *)result = 2L * *(const int *)args[0];
+	return 0;
+}
+
+/* A worker is lost, no thread is to be had for another, and the only one that is left waits for the map. */
+static void nested_map_with_lost_worker(void)
+{
+	calls_begin(&outer);
+	outer.func.call = wait_inside;
+	begin(MPPOOL_OPTIONS(.workers = 2));
+	calls.func.call = leave_to_waiter;
+	sched_refuse_threads(UINT_MAX);
+	take(&outer, submit(pool, &outer, 6, NULL), 6);
+	sched_refuse_threads(0);
+	SCHED_EQUAL(calls.runs, N);
+	finish_pool(pool);
+	calls_check(&calls);
+	calls_check(&outer);
+}
+
 const struct sched_scenario sched_maps[] = {
 	{"map_all", map_all},
 	{"cancel_map", cancel_map},
@@ -257,5 +316,6 @@ const struct sched_scenario sched_maps[] = {
 	{"map_with_failure", map_with_failure},
 	{"nested_maps", nested_maps},
 	{"map_with_lost_worker", map_with_lost_worker},
+	{"nested_map_with_lost_worker", nested_map_with_lost_worker},
 	{NULL, NULL},
 };
