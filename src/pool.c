@@ -26,7 +26,7 @@ static bool all_paused_locked(const mppool *pool)
 {
 	size_t paused = 0;
 
-	for (struct mpp_multi *m = pool->live; m; m = m->next_live)
+	for (struct mpp_multi *m = pool->live_first; m; m = m->next_live)
 		paused += m->job.kind == MPP_STREAM &&
 		          mpp_load_seq(&mpp_stream_of(m)->drawing) == MPP_DRAW_IDLE;
 	return paused == pool->registered;
@@ -129,6 +129,31 @@ static size_t items_of(const struct mpp_job *job)
 	return mpp_multi_of(job)->items.next ? 0 : mpp_multi_of(job)->items.length;
 }
 
+/* The tail has what was met by the newest sweep, or is younger than that. */
+static void append_live_locked(mppool *pool, struct mpp_multi *m)
+{
+	m->sweep = pool->sweep;
+	m->next_live = NULL;
+	m->prev_live = pool->live_last;
+	if (pool->live_last)
+		pool->live_last->next_live = m;
+	else
+		pool->live_first = m;
+	pool->live_last = m;
+}
+
+static void remove_live_locked(mppool *pool, struct mpp_multi *m)
+{
+	if (m->prev_live)
+		m->prev_live->next_live = m->next_live;
+	else
+		pool->live_first = m->next_live;
+	if (m->next_live)
+		m->next_live->prev_live = m->prev_live;
+	else
+		pool->live_last = m->prev_live;
+}
+
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job)
 {
 	struct mpp_multi *m;
@@ -140,12 +165,7 @@ void mpp_pool_register_locked(mppool *pool, struct mpp_job *job)
 	if (job->kind == MPP_SINGLE)
 		return;
 	m = mpp_multi_of(job);
-	m->sweep = pool->sweep;
-	m->prev_live = NULL;
-	m->next_live = pool->live;
-	if (pool->live)
-		pool->live->prev_live = m;
-	pool->live = m;
+	append_live_locked(pool, m);
 	if (m->items.next)
 		pool->ngenerators++;
 }
@@ -155,12 +175,7 @@ void mpp_pool_completed(struct mpp_multi *m)
 	mppool *pool = m->job.pool;
 
 	mpp_lock(&pool->lock);
-	if (m->prev_live)
-		m->prev_live->next_live = m->next_live;
-	else
-		pool->live = m->next_live;
-	if (m->next_live)
-		m->next_live->prev_live = m->prev_live;
+	remove_live_locked(pool, m);
 	if (m->items.next) {
 		pool->submitted += mpp_multi_length(m);
 		pool->ngenerators--;
@@ -204,22 +219,31 @@ const struct mppool_error *mpp_pool_broken_error(mppool *pool)
 
 /* -------------------------------------------------------------------------------------------------------- stopping */
 
+/* The next job that this sweep has not met, with a reference. NULL: there is none, or a newer sweep has begun, a stop's
+ * after a close's: it ends what the other one would have dealt with. */
+static struct mpp_multi *sweep_next(mppool *pool, unsigned sweep)
+{
+	struct mpp_multi *m;
+
+	mpp_lock(&pool->lock);
+	m = pool->live_first;
+	if (m && pool->sweep == sweep && m->sweep != sweep) {
+		remove_live_locked(pool, m);
+		append_live_locked(pool, m);
+		mpp_multi_ref(m);
+	} else {
+		m = NULL;
+	}
+	mpp_pool_unlock(pool);
+	return m;
+}
+
 /* Calls `each` once for every job of many items that is live now, outside the lock. */
 static void sweep_live(mppool *pool, unsigned sweep, void (*each)(struct mpp_multi *m, int code), int code)
 {
 	struct mpp_multi *m;
 
-	for (;;) {
-		mpp_lock(&pool->lock);
-		for (m = pool->live; m && m->sweep == sweep; m = m->next_live)
-			;
-		if (m) {
-			m->sweep = sweep;
-			mpp_multi_ref(m);
-		}
-		mpp_pool_unlock(pool);
-		if (!m)
-			return;
+	while ((m = sweep_next(pool, sweep)) != NULL) {
 		each(m, code);
 		mpp_multi_unref(m);
 	}
@@ -514,7 +538,7 @@ static void abandon(mppool *pool)
 	abandon_singles(pool);
 	free_handlers(pool->serving);
 	free_handlers(pool->left);
-	for (m = pool->live; m; m = next) {
+	for (m = pool->live_first; m; m = next) {
 		next = m->next_live;
 		mpp_job_abandon_queued(&m->job);
 	}

@@ -144,8 +144,8 @@ struct mppool {
 	_Atomic(struct mpp_worker *) vacant;             /* by next_idle: lost and not replaced; the lock writes */
 	size_t waiting;                  /* calls that have not started, counted with a queue limit */
 	size_t room_waiters;
-	struct mpp_multi *live;          /* that have not completed */
-	unsigned sweep;
+	struct mpp_multi *live_first, *live_last;        /* that have not completed: the longer ago swept, the earlier */
+	unsigned sweep;                  /* the newest: of a close, or of a stop, which is the last */
 	size_t registered;               /* jobs, until they ended */
 	bool finished;                   /* workers leave */
 	size_t nbusy, most_busy;         /* workers that have found something and not come back for more; at most, ever */

@@ -186,6 +186,32 @@ START_TEST(close_lifts_the_bound_of_a_stream_nobody_reads)
 }
 END_TEST
 
+/* To close, which looks at each call that is waiting, costs no more than some share of what their submitting did. A step
+ * for each pair of them would cost many times that. The workers stand still: the time of the process is the caller's. */
+START_TEST(close_takes_time_in_proportion_to_the_calls_that_wait)
+{
+	const int n = SLOW ? 2000 : 20000, xs[2] = {1, 2};
+	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+	mppool *const pool = pool_of(1);
+	double before, submitting, closing;
+	struct hold hold;
+
+	hold_workers(&hold, pool, 1);
+	before = cpu_seconds();
+	for (int i = 0; i < n; i++)
+		assert_ok(mppool_map_async(pool, &func, MPPOOL_ARRAY(xs, 2), NULL, 0, NULL, NULL));
+	submitting = cpu_seconds() - before;
+	before = cpu_seconds();
+	assert_ok(mppool_close(pool));
+	closing = cpu_seconds() - before;
+	ck_assert_msg(closing < 4 * submitting, "%g seconds to submit, %g to close", submitting, closing);
+	assert_ok(mppool_terminate(pool));
+	hold_release(&hold);
+	assert_ok(mppool_join(pool, MPPOOL_FOREVER));
+	assert_ok(mppool_destroy(pool));
+}
+END_TEST
+
 static int stop_call(const void *const args[], void *result, void *context)
 {
 	(void)args;
@@ -2254,6 +2280,7 @@ static void fill_states(Suite *suite)
 	tcase_add_loop_test(states, close_and_terminate_are_idempotent_in_every_order, 0, 16);
 	tcase_add_test(states, close_finishes_what_was_accepted);
 	tcase_add_test(states, close_lifts_the_bound_of_a_stream_nobody_reads);
+	tcase_add_test(states, close_takes_time_in_proportion_to_the_calls_that_wait);
 	tcase_add_test(states, terminate_waits_for_nobody_and_results_wait_for_their_items);
 	tcase_add_test(states, terminate_after_close_drops_what_is_queued);
 	tcase_add_test(states, destroy_running_pool_terminates_it);

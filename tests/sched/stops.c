@@ -113,6 +113,48 @@ static void stop_and_join_twice(void)
 	calls_check(&calls);
 }
 
+/* A close and a terminate meet among the same calls: each is met by one of them, and neither undoes what the other did.
+ * One call is at work all the while, so it stays among those that they look at. */
+static struct sched_gate at_work, may_go;
+
+static int stay_call(const void *const args[], void *ret, void *context)
+{
+	(void)context;
+	sched_count(&calls.runs);
+	*(long *)ret = 2 * *(const int *)args[0];
+	sched_open(&at_work);
+	sched_await(&may_go);
+	return 0;
+}
+
+static void close_against_terminate(void)
+{
+	static const int x = 3;
+	static long ys[3];
+	mppool_result *results[3];
+	struct sched_thread *stopper;
+
+	calls_begin(&calls);
+	calls.func.call = stay_call;
+	at_work.open = may_go.open = false;
+	pool = POOL(.workers = 1);
+	for (int i = 0; i < 3; i++) {
+		SCHED_EQUAL(mppool_map_async(pool, &calls.func, MPPOOL_ARRAY(&x, 1), &ys[i], 1, NULL, &results[i]), 0);
+		calls.accepted++;
+		calls.items++;
+	}
+	sched_await(&at_work);
+	stopper = sched_spawn("stopper", stop_it, pool);
+	SCHED_EQUAL(mppool_close(pool), 0);
+	for (int i = 1; i < 3; i++)
+		take_or(&calls, results[i], 3, MPPOOL_ETERMINATED, MPPOOL_ETERMINATED);
+	sched_open(&may_go);
+	take_or(&calls, results[0], 3, 0, 0);
+	sched_join(stopper);
+	SCHED_EQUAL(mppool_destroy(pool), 0);
+	calls_check(&calls);
+}
+
 static void join_with_timeout(void)
 {
 	int code;
@@ -372,6 +414,7 @@ const struct sched_scenario sched_stops[] = {
 	{"terminate_against_get", terminate_against_get},
 	{"terminate_against_cancel", terminate_against_cancel},
 	{"stop_and_join_twice", stop_and_join_twice},
+	{"close_against_terminate", close_against_terminate},
 	{"join_with_timeout", join_with_timeout},
 	{"stop_against_nested_submit", stop_against_nested_submit},
 	{"stop_against_lost_submit", stop_against_lost_submit},
