@@ -124,7 +124,7 @@ struct mppool {
 	struct mpp_worker *idle;         /* the last to sleep is the first to be woken */
 	struct mpp_worker *standby;      /* P6: an idle one that looks again by itself; or NULL */
 	unsigned takes;                  /* of calls from the queue */
-	uint32_t ncoming;                /* P3: of nsearching, those that were woken for it and are not awake yet: 1 or 0 */
+	bool coming;                     /* P3: one of nsearching was woken for it and is not awake yet */
 	bool brisk;                      /* P6: the last taker went quickly through all that it had taken */
 	uint8_t wakes;                   /* bits of enum mpp_wakes */
 	size_t nalive;                   /* workers in service */
@@ -184,6 +184,8 @@ struct mppool {
 	_Atomic uint32_t idle_word;      /* with idle_waiters, the pool was idle for a moment */
 	_Atomic uint32_t idle_waiters;   /* the lock writes; mpp_pool_stream_paused reads */
 };
+
+_Static_assert(offsetof(struct mppool, submitted) - offsetof(struct mppool, lock) <= MPP_LINE, "one line for a submit");
 
 /* Who is to be woken once the lock is free: woken under it, they would only go to sleep again for the lock. */
 enum mpp_wakes {

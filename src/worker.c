@@ -90,7 +90,7 @@ struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool)
 
 	if (w) {
 		w->searching = true;
-		pool->ncoming++;
+		pool->coming = true;
 		mpp_store_seq(&pool->nsearching, 1);
 	}
 	return w;
@@ -623,7 +623,7 @@ static struct mpp_job *watch_batch(struct mpp_worker *w, struct mpp_worker *owne
 static bool search_locked(struct mpp_worker *w)
 {
 	mppool *pool = w->pool;
-	uint32_t others = mpp_peek(&pool->nsearching) - pool->ncoming - w->searching;
+	uint32_t others = mpp_peek(&pool->nsearching) - pool->coming - w->searching;
 
 	if (others >= pool->most_searching) {
 		stop_searching_locked(w);
@@ -686,7 +686,7 @@ static void sleep_locked(struct mpp_worker *w, int64_t deadline)
 	mpp_lock(&pool->lock);
 	cease_idle_locked(w);
 	if (w->searching)
-		pool->ncoming--;
+		pool->coming = false;
 	set_activity_locked(w, MPP_AWAKE, mpp_now());
 }
 
