@@ -1039,7 +1039,7 @@ START_TEST(test_full_disk_leaves_a_valid_file)
 	ck_assert_uint_gt(size, 30000);
 	free(text);
 	j = load(path);
-	ck_assert_uint_ge(items_of(&j, NULL), 100);
+	ck_assert_uint_ge(items_of(&j, NULL), 50);       /* if each came with 2000 bytes, of sleeps and counts */
 	free(j.events);
 }
 END_TEST
