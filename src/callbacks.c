@@ -8,6 +8,8 @@
  * C3  The event is raised while the list is not empty. Both change under the lock. */
 #include "pool.h"
 
+#define MOMENT 10000000          /* nanoseconds */
+
 /* -------------------------------------------------------------------------------------------------------- the list */
 
 /* Is there a sleeper whom nobody has woken yet? Then he counts as woken: do so, outside of the lock. Who comes back for
@@ -86,6 +88,21 @@ static int sleep_locked(mppool *pool, int64_t deadline)
 	return result;
 }
 
+/* The same for those who wait until a callback is due. While a task handler is wanted they sleep for a moment at a time,
+ * and try to start one: H1. */
+static int rest_locked(mppool *pool, int64_t deadline)
+{
+	int64_t moment = mpp_peek(&pool->handler_wanted) ? mpp_now() + MOMENT : MPP_NEVER;
+	int result = sleep_locked(pool, moment < deadline ? moment : deadline);
+
+	if (result != ETIMEDOUT || moment >= deadline)
+		return result;
+	mpp_pool_unlock(pool);
+	mpp_task_handlers_more(pool);
+	mpp_lock(&pool->lock);
+	return 0;
+}
+
 /* -------------------------------------------------------------------------------------------------------- one call */
 
 struct call {
@@ -139,7 +156,7 @@ static struct mpp_job *await_job(mppool *pool)
 
 	mpp_lock(&pool->lock);
 	while ((job = take_locked(pool)) == NULL && !pool->due_stop)
-		sleep_locked(pool, MPP_NEVER);
+		rest_locked(pool, MPP_NEVER);
 	mpp_pool_unlock(pool);
 	return job;
 }
@@ -175,7 +192,7 @@ static int await_turn_locked(struct turn *turn, int64_t deadline)
 			return pool->ndue > 0 ? ETIMEDOUT : 0;
 		if (mpp_frame_in_pool(pool))
 			return EDEADLK;
-		timed_out = sleep_locked(pool, deadline) == ETIMEDOUT;
+		timed_out = rest_locked(pool, deadline) == ETIMEDOUT;
 	}
 	turn->due = pool->ndue;
 	pool->calling = turn->due > 0;

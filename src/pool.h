@@ -142,6 +142,7 @@ struct mppool {
 	unsigned passed;                 /* takes that went past a lower priority */
 	struct mpp_worker *batch_owner;  /* P5: who took the last batch; only its inbox can hold anything */
 	_Atomic(struct mpp_worker *) vacant;             /* by next_idle: lost and not replaced; the lock writes */
+	_Atomic bool handler_wanted;                     /* H1: there was no thread for a task handler; the lock writes */
 	size_t waiting;                  /* calls that have not started, counted with a queue limit */
 	size_t room_waiters;
 	struct mpp_multi *live_first, *live_last;        /* that have not completed: the longer ago swept, the earlier */
@@ -177,7 +178,7 @@ struct mppool {
 	/* Words to sleep on; each changes under the lock. */
 	alignas(MPP_LINE) _Atomic uint32_t room_word;    /* room in the queue, or no more hope of it */
 	_Atomic uint32_t draw_word;      /* something to draw, or stop */
-	_Atomic uint32_t due_word;       /* a callback is due, due_stop, or a turn is over and either holds */
+	_Atomic uint32_t due_word;       /* a callback is due, due_stop, handler_wanted, or a turn is over */
 	_Atomic uint32_t gone_word;      /* nthreads is 0; joining is 2 */
 	_Atomic uint32_t start_word;     /* nstarting is 0 */
 	_Atomic uint32_t growth_word;    /* growing is over */
@@ -315,6 +316,14 @@ static inline struct mpp_job *mpp_worker_rob(struct mpp_worker *worker)
 int mpp_task_handler_start(mppool *pool);
 void mpp_task_handlers_more(mppool *pool);       /* another one, if generators that block could hold up others */
 int mpp_result_handler_start(mppool *pool);
+
+/* By whoever comes by: tries again where no thread was to be had. */
+static inline void mpp_pool_refill(mppool *pool)
+{
+	mpp_workers_refill(pool);
+	if (mpp_unlikely(mpp_peek(&pool->handler_wanted)))
+		mpp_task_handlers_more(pool);
+}
 
 /* For the result handler: runs callbacks in its frame as they come due, until due_stop. */
 void mpp_callbacks_serve(mppool *pool, struct mpp_frame *frame);

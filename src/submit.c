@@ -189,7 +189,7 @@ static int accept(struct submission *sub, struct mpp_job *job)
 		mpp_worker_unpark(w);
 	mpp_trace_waited(&sub->full, MPP_TRACE_FULL, NULL);
 	mpp_trace_submitted(pool->trace, mpp_peek(&pool->queued));
-	mpp_workers_refill(pool);
+	mpp_pool_refill(pool);
 	if (error == MPPOOL_EBROKEN)
 		mpp_last_error_set(mpp_pool_broken_error(pool));
 	if (m && !error)

@@ -1,7 +1,10 @@
 /* layer 3: task handlers: the threads that call generators.
  *
- * H1  There is an idle task handler, or there are as many as live generators: so a generator that blocks for ever holds
- *     up no other. Looked after by whoever makes it false: a submitter of a generator, and a handler about to enter one.
+ * H1  There is an idle task handler, or there are as many as live generators, or one is wanted for which there was no
+ *     thread: so a generator that blocks for ever holds up no other. Looked after by whoever makes it false: a submitter
+ *     of a generator, and a handler about to enter one. While one is wanted by everybody who submits or goes for work,
+ *     too, and, since perhaps nobody does, by who waits for callbacks: in a moment, and again, for nothing tells when
+ *     the system has a thread.
  * H2  A handler leaves when there are more of them than live generators and another one is idle, for one that is not
  *     may be in a hook. Who leaves joins those that left before, so at most one ended thread waits to be joined. */
 #include "pool.h"
@@ -203,13 +206,28 @@ int mpp_task_handler_start(mppool *pool)
 	return error;
 }
 
+/* The others do what they can meanwhile. Who waits for callbacks may sleep without an end as yet. */
+static void want_handler(mppool *pool)
+{
+	mpp_lock(&pool->lock);
+	if (!mpp_peek(&pool->handler_wanted)) {
+		mpp_poke(&pool->handler_wanted, true);
+		mpp_add(&pool->due_word, 1);
+		pool->wakes |= MPP_WAKE_CALLERS;
+	}
+	mpp_pool_unlock(pool);
+}
+
+/* Who fails says so afterwards: while it tries it counts as a handler, and others find that none is missing. */
 void mpp_task_handlers_more(mppool *pool)
 {
 	bool more;
 
 	mpp_lock(&pool->lock);
 	more = pool->nidle_handlers == 0 && pool->nhandlers < pool->ngenerators;
+	if (!more)
+		mpp_poke(&pool->handler_wanted, false);
 	mpp_pool_unlock(pool);
-	if (more)
-		mpp_task_handler_start(pool);    /* without a thread the others do what they can; it is tried again */
+	if (more && mpp_task_handler_start(pool) != 0)
+		want_handler(pool);
 }

@@ -786,7 +786,7 @@ static bool acquire(struct service *s, struct work *work)
 	mpp_pool_returned(pool);         /* from a hook */
 	adapt_batch(w);
 	gather(w);
-	mpp_workers_refill(pool);
+	mpp_pool_refill(pool);
 	mpp_lock(&pool->lock);
 	set_busy_locked(w, false);
 	while (!found && !must_leave_locked(w)) {

@@ -1390,6 +1390,58 @@ START_TEST(dismissed_worker_stays_until_another_has_come)
 }
 END_TEST
 
+/* A generator blocks, and there is no thread for another task handler when the next one comes, but soon afterwards. The
+ * pool finds out, although the first one still blocks: by itself, by another call, or by who polls for callbacks: _i. */
+enum { BY_ITSELF, BY_A_CALL, BY_A_POLL, WAYS_TO_A_HANDLER };
+
+static void poll_to_the_end(void *pool)
+{
+	size_t n;
+
+	mppool_poll(pool, MPPOOL_FOREVER, &n);
+}
+
+START_TEST(generator_that_blocks_holds_up_no_other_for_want_of_a_thread)
+{
+	const int mode = _i == BY_ITSELF ? MPPOOL_CALLBACKS_THREAD : MPPOOL_CALLBACKS_POLL, x = 3;
+	const struct mppool_func func = make_func(inner_call, 1, sizeof(int), NULL);
+	struct source blocking = SOURCE(1), other = SOURCE(5);
+	const struct mppool_iterable first = source_items(&blocking), second = source_items(&other);
+	mppool_iter *waits = NULL, *iter = NULL;
+	struct runner poller;
+	mppool *pool = NULL;
+	struct gate gate;
+	int y;
+
+	gate_init(&gate);
+	blocking.gate = &gate;
+	blocking.block_at = 0;
+	assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 1, .callback_mode = mode), &pool));
+	if (_i == BY_A_POLL)
+		runner_start(&poller, poll_to_the_end, pool);
+	assert_ok(mppool_imap(pool, &func, &first, 1, 0, NULL, &waits));
+	gate_wait_arrivals(&gate, 1);
+	arm(THREAD_START, 1, 1);
+	assert_ok(mppool_imap(pool, &func, &second, 1, 0, NULL, &iter));
+	ck_assert(disarm());
+	if (_i == BY_A_CALL)
+		assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
+	for (int i = 0; i < 5; i++)
+		assert_ok(mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER));
+	assert_code(mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER), MPPOOL_ESTOP);
+	ck_assert_uint_eq(atomic_load(&blocking.drawn), 0);
+	gate_open(&gate);
+	assert_ok(mppool_iter_next(waits, &y, NULL, MPPOOL_FOREVER));
+	mppool_iter_free(waits);
+	mppool_iter_free(iter);
+	assert_ok(mppool_close(pool));
+	if (_i == BY_A_POLL)
+		runner_join(&poller);
+	pool_finish(pool);
+	gate_destroy(&gate);
+}
+END_TEST
+
 /* A child of fork has the pool's memory and none of its threads: destroy gives all of it back there as well. */
 START_TEST(pool_destroyed_in_a_forked_child_leaks_nothing)
 {
@@ -1859,6 +1911,8 @@ static void fill(Suite *suite)
 	tcase_add_test(wrappers, faults_come_where_they_are_asked_for);
 	tcase_add_test(wrappers, pool_destroyed_in_a_forked_child_leaks_nothing);
 	tcase_add_test(faults, dismissed_worker_stays_until_another_has_come);
+	tcase_add_loop_test(faults, generator_that_blocks_holds_up_no_other_for_want_of_a_thread, 0,
+	                    WAYS_TO_A_HANDLER);
 	tcase_add_loop_test(faults, each_fault_in_turn_is_told_and_leaks_nothing, 0, SCENARIOS);
 	tcase_add_loop_test(chances, faults_at_random_under_load_are_told_and_leak_nothing, 0, 3);
 	tcase_add_test(chances, waits_that_end_for_no_reason_are_not_noticed);

@@ -168,6 +168,53 @@ static void cancel_against_next(void)
 	end(generator);
 }
 
+/* One generator blocks, and the other one finds no thread for a task handler at first: it is drawn all the same. Where
+ * there is a result handler that needs nobody's help, else another call's. */
+static struct sched_gate blocks, drawn_by_the_other;
+
+static int block_next(void *const args[], void *state)
+{
+	(void)args;
+	(void)state;
+	sched_open(&blocks);
+	sched_await(&drawn_by_the_other);
+	return MPPOOL_ESTOP;
+}
+
+static void no_thread_for_a_generator(void)
+{
+	const struct mppool_iterable blocking = {.size = sizeof blocking, .next = block_next};
+	bool polled = sched_variant(2);
+	struct mppool_iterable generated;
+	mppool_iter *blocked = NULL;
+	static int code;
+
+	calls_begin(&calls);
+	blocks.open = drawn_by_the_other.open = false;
+	counter = (struct counter){.length = 2, .fails_at = -1, .calls = &calls};
+	generated = counting(&counter);
+	for (int i = 0; i < N; i++)
+		seen[i] = 0;
+	ordered = true;
+	pool = POOL(.workers = 1, .callback_mode = polled ? MPPOOL_CALLBACKS_POLL : MPPOOL_CALLBACKS_THREAD);
+	SCHED_EQUAL(mppool_imap(pool, &calls.func, &blocking, 1, 0, NULL, &blocked), 0);
+	if (polled)                      /* or the call could come before the thread was refused */
+		sched_await(&blocks);
+	sched_refuse_threads(1);
+	SCHED_EQUAL(mppool_imap(pool, &calls.func, &generated, 1, 0, NULL, &iter), 0);
+	sched_refuse_threads(0);
+	calls.accepted = 2;
+	if (polled)
+		take(&calls, submit(pool, &calls, 3, NULL), 3);
+	consume(&code);
+	SCHED_EQUAL(code, MPPOOL_ESTOP);
+	SCHED_EQUAL(seen[0] + seen[1], 2);
+	sched_open(&drawn_by_the_other);
+	SCHED_EQUAL(mppool_iter_next(blocked, NULL, NULL, MPPOOL_FOREVER), MPPOOL_ESTOP);
+	mppool_iter_free(blocked);
+	end(true);
+}
+
 static void stop_it(void *terminate)
 {
 	SCHED_EQUAL(terminate ? mppool_terminate(pool) : mppool_close(pool), 0);
@@ -352,6 +399,7 @@ const struct sched_scenario sched_streams[] = {
 	{"consumer_that_leaves", consumer_that_leaves},
 	{"free_in_the_middle", free_in_the_middle},
 	{"cancel_against_next", cancel_against_next},
+	{"no_thread_for_a_generator", no_thread_for_a_generator},
 	{"stop_against_next", stop_against_next},
 	{"close_unread", close_unread},
 	{"next_with_timeout", next_with_timeout},
