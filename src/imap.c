@@ -33,7 +33,8 @@ static int await_item(struct mpp_stream *s, void *ret_result, size_t *ret_index,
 			mpp_add(&s->waiters, 1);
 		word = mpp_load_seq(&s->multi.signal);
 		code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
-		if (code == EAGAIN && !(helps && mpp_multi_claimable(&s->multi)))
+		timed_out = helps && deadline != MPP_NEVER && mpp_now() > deadline;
+		if (code == EAGAIN && !timed_out && !(helps && mpp_multi_claimable(&s->multi)))
 			timed_out = mpp_park(&s->multi.signal, word, deadline) == ETIMEDOUT;
 		mpp_sub(&s->waiters, 1);
 		if (helps)

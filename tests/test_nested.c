@@ -399,6 +399,65 @@ static int timed_wait_call(const void *const args[], void *result, void *context
 	return 0;
 }
 
+#define PATIENT 1000                     /* items, of a millisecond each */
+
+struct patience {
+	mppool_iter *iter;
+	struct gate gate;                /* the first item stands there */
+	atomic_uint ran;
+	atomic_int code;
+};
+
+static int patient_item_call(const void *const args[], void *result, void *context)
+{
+	struct patience *const patience = context;
+
+	if (int_arg(args, 0) == 0)
+		gate_wait(&patience->gate);
+	else
+		nanosleep(&(const struct timespec){.tv_nsec = 1000000}, NULL);
+	atomic_fetch_add(&patience->ran, 1);
+	*(int *)result = 1;
+	return 0;
+}
+
+static int patient_next_call(const void *const args[], void *result, void *context)
+{
+	struct patience *const patience = context;
+
+	(void)args;
+	(void)result;
+	atomic_store(&patience->code, mppool_iter_next(patience->iter, NULL, NULL, 0.02));
+	return 0;
+}
+
+/* A consumer in a task runs other items while it waits for its own, and stops when its time has run out. */
+START_TEST(task_that_waits_for_an_item_times_out_although_there_are_others)
+{
+	static int xs[PATIENT];
+	mppool *const pool = pool_of(2);
+	struct patience patience = {.iter = NULL};
+	mppool_result *result = NULL;
+	const struct mppool_func item = make_func(patient_item_call, 1, sizeof(int), &patience);
+	const struct mppool_func next = make_func(patient_next_call, 0, 0, &patience);
+
+	for (int i = 0; i < PATIENT; i++)
+		xs[i] = i;
+	gate_init(&patience.gate);
+	assert_ok(mppool_imap(pool, &item, MPPOOL_ARRAY(xs, PATIENT), 1, MPPOOL_UNBOUNDED, NULL, &patience.iter));
+	gate_wait_arrivals(&patience.gate, 1);
+	assert_ok(mppool_apply_async(pool, &next, NULL, MPPOOL_CALL(.priority = 1), &result));
+	assert_ok(mppool_result_wait(result, MPPOOL_FOREVER));
+	mppool_result_free(result);
+	assert_code(atomic_load(&patience.code), ETIMEDOUT);
+	ck_assert_uint_lt(atomic_load(&patience.ran), PATIENT - 1);
+	gate_open(&patience.gate);
+	mppool_iter_free(patience.iter);
+	pool_finish(pool);
+	gate_destroy(&patience.gate);
+}
+END_TEST
+
 /* What runs on another worker cannot be helped with: the wait is a wait, and its time runs out. */
 START_TEST(task_that_waits_for_a_running_task_times_out)
 {
@@ -1246,6 +1305,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, generator_that_applies_for_a_task_that_consumes_ends);
 	tcase_add_test(tcase, pipeline_consumed_inside_tasks_ends);
 	tcase_add_test(tcase, task_that_waits_for_calls_of_others_runs_them);
+	tcase_add_test(tcase, task_that_waits_for_an_item_times_out_although_there_are_others);
 	tcase_add_test(tcase, task_that_waits_for_a_running_task_times_out);
 	tcase_add_test(tcase, nested_call_leaves_the_outer_items_own_view_as_it_was);
 	tcase_add_test(tcase, failure_passes_outwards_level_by_level);
