@@ -137,7 +137,9 @@ struct mppool {
 	int64_t seen_at;                 /* and when it first did */
 	struct mpp_queue queue[MPP_PRIORITIES];          /* struct mpp_job: singles, and multis not yet exhausted */
 	size_t queued_multis[MPP_PRIORITIES];            /* how many of them are multis */
-	struct mpp_multi *open_first[MPP_PRIORITIES], *open_last[MPP_PRIORITIES];        /* streams with items to claim */
+	/* Streams with items to claim, and arrays to which a visitor gave something back. */
+	struct mpp_multi *open_first[MPP_PRIORITIES], *open_last[MPP_PRIORITIES];
+	size_t open_streams[MPP_PRIORITIES];             /* how many of them are streams */
 	unsigned alternate;              /* queue and open streams take turns */
 	unsigned passed;                 /* takes that went past a lower priority */
 	struct mpp_worker *batch_owner;  /* P5: who took the last batch; only its inbox can hold anything */

@@ -133,9 +133,9 @@ void mpp_pool_hints_locked(mppool *pool)
 
 	for (int p = 0; p < MPP_PRIORITIES; p++) {
 		queued += pool->queue[p].count + (pool->open_first[p] != NULL);
-		if (pool->queue[p].count > 0)
+		if (pool->queue[p].count > 0 || pool->open_first[p])
 			urgent = 2 * p;
-		if (pool->open_first[p])
+		if (pool->open_streams[p] > 0)   /* an open array does not go before its own visitors */
 			urgent = 2 * p + 1;
 	}
 	mpp_poke(&pool->queued, queued);
@@ -183,6 +183,7 @@ static void append_open_locked(mppool *pool, struct mpp_multi *m)
 	else
 		pool->open_first[p] = m;
 	pool->open_last[p] = m;
+	pool->open_streams[p] += m->job.kind == MPP_STREAM;
 }
 
 static void remove_open_locked(mppool *pool, struct mpp_multi *m)
@@ -197,6 +198,7 @@ static void remove_open_locked(mppool *pool, struct mpp_multi *m)
 	*link = m->next_open;
 	if (pool->open_last[p] == m)
 		pool->open_last[p] = before;
+	pool->open_streams[p] -= m->job.kind == MPP_STREAM;
 }
 
 void mpp_pool_unlist_locked(struct mpp_multi *m)

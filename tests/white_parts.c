@@ -9,6 +9,7 @@
 #include "deque.h"
 #include "items.h"
 #include "memory.h"
+#include "pool.h"
 #include "queue.h"
 
 #include <sched.h>
@@ -290,6 +291,42 @@ START_TEST(blocks_may_die_in_another_thread)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------------------------------------- hints */
+
+struct looks {
+	mppool *pool;
+	struct recorder urgent;
+};
+
+static int look_call(const void *const args[], void *result, void *context)
+{
+	struct looks *const looks = context;
+
+	(void)result;
+	if (int_arg(args, 0) == 1)
+		pthread_exit(NULL);
+	if (int_arg(args, 0) > 1)
+		record(&looks->urgent, mpp_peek(&looks->pool->urgent));
+	return 0;
+}
+
+/* A map of which a lost worker gave something back waits among the open streams. It is no more urgent for that: or its
+ * visitors would leave after each chunk to make room for it. */
+START_TEST(open_map_does_not_go_before_its_own_visitors)
+{
+	const int xs[6] = {0, 1, 2, 3, 4, 5};
+	struct looks looks = {.pool = pool_of(1)};
+	const struct mppool_func func = make_func(look_call, 1, 0, &looks);
+
+	recorder_init(&looks.urgent);
+	assert_code(mppool_map(looks.pool, &func, MPPOOL_ARRAY(xs, 6), NULL, 3), MPPOOL_ETASK);
+	ck_assert_uint_eq(recorded_count(&looks.urgent), 4);
+	ck_assert_uint_eq(recorded_times(&looks.urgent, 2), 4);
+	pool_finish(looks.pool);
+	recorder_destroy(&looks.urgent);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "cpu");
@@ -305,6 +342,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, deque_gives_the_owner_the_newest_and_thieves_the_oldest);
 	tcase_add_test(tcase, deque_hands_out_each_entry_once_among_thieves);
 	tcase_add_test(tcase, blocks_may_die_in_another_thread);
+	tcase_add_test(tcase, open_map_does_not_go_before_its_own_visitors);
 }
 
 int main(int argc, char **argv)
