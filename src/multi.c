@@ -71,7 +71,7 @@ static size_t share_of(size_t left, enum share share)
 	return share == HALF && left > FEW ? (left + 1) / 2 : 1;
 }
 
-/* Can a thief see how far the owner has come? */
+/* M7: can a thief see how far the owner has come? */
 static bool may_steal_locked(const struct mpp_multi *m, const struct mpp_cell *cell)
 {
 	return !(m->barred && cell->owned);
@@ -473,6 +473,13 @@ void mpp_multi_drop_undrawn(struct mpp_multi *m, size_t from)
 		drop_item_args(m, &view, i);
 }
 
+/* The outcome of a halt that was no failing fast. */
+static void will_not_run(struct mpp_multi *m)
+{
+	if (!m->failed_fast)
+		mpp_or(&m->unrun, 1u << mpp_outcome_of_unrun(m->halt_code));
+}
+
 /* Claimed items that never run come to their end. Only the holder of a reference or a handle may. */
 static void end_unrun(struct mpp_multi *m, struct mpp_block *block, size_t first, size_t count)
 {
@@ -488,8 +495,7 @@ static void end_unrun(struct mpp_multi *m, struct mpp_block *block, size_t first
 			m->more.codes[first + i] = m->halt_code;
 		drop_item_args(m, &view, i);
 	}
-	if (!m->failed_fast)
-		mpp_or(&m->unrun, 1u << mpp_outcome_of_unrun(m->halt_code));
+	will_not_run(m);
 	mpp_pool_count_unrun(m->job.pool, m->halt_code, count);
 	mpp_add(&m->undone, count);
 	if (block)
@@ -590,7 +596,7 @@ static bool take_rest_locked(struct mpp_multi *m, struct mpp_cell *cell, struct 
 	return true;
 }
 
-/* The visitor's own cell (or NULL) first: so it is free of a rest before its visitor can leave another one there. */
+/* The visitor's own cell (or NULL) first: M6. */
 static bool claim_rest_locked(struct mpp_multi *m, struct mpp_cell *own, struct run *run)
 {
 	if (mpp_peek(&m->rests) == 0)
@@ -641,13 +647,26 @@ static bool claim_any_locked(struct mpp_multi *m, struct run *run)
 	return run->count > 0;
 }
 
+/* M7: units that are left to their owners, who will end them. What an owner claims of them after all it has not
+ * reported yet: so the outcome is that of a halted job in any case. */
+static size_t count_barred_locked(struct mpp_multi *m)
+{
+	size_t units = 0;
+
+	for (size_t i = 0; i < m->used_cells; i++)
+		if (!may_steal_locked(m, &m->cells[i]))
+			units += span_left(&m->cells[i]);
+	if (units > 0)
+		will_not_run(m);
+	return units;
+}
+
 /* Halts that come at once share what is left: each answers for all of it. */
 static bool claim_to_end_locked(struct mpp_multi *m, struct run *run)
 {
 	bool more = claim_any_locked(m, run);
 
-	if (more)
-		m->kept += run->count;
+	m->kept += more ? run->count : count_barred_locked(m);
 	return more;
 }
 
@@ -970,7 +989,7 @@ static void leave(struct visit *v)
 	set_counted(v, false);
 	mpp_lock(&v->m->lock);
 	leave_locked(v);
-	unseen = v->m->barred && span_left(v->cell) > 0;         /* nobody could steal it */
+	unseen = v->m->barred && span_left(v->cell) > 0;         /* M7: nobody could steal it */
 	mpp_unlock(&v->m->lock);
 	if (mpp_unlikely(unseen))
 		hand_back(v->m);
@@ -1044,25 +1063,31 @@ static bool claim_own_locked(struct visit *v)
 	return claimed_own(v, units, from);
 }
 
-/* The next chunk. Rests of lost workers come first. What was left in its own span the visitor has already seen as
- * claimed, and so may whoever halts the job: it runs. */
+static bool refill_locked(struct visit *v)
+{
+	return refill_from_cursor_locked(v->m, v->cell, wanted(v)) ||
+	       refill_by_stealing_locked(v->m, v->cell, v->cell == &v->guest ? ONE : HALF);
+}
+
+/* The next chunk. Rests of lost workers come first: M6. Of a halted job nothing is claimed any more, but what the
+ * visitor had said that it takes, and whoever halted the job may have seen as claimed: that runs. */
 static bool next_chunk(struct visit *v)
 {
 	struct mpp_multi *m = v->m;
-	bool refilled = false, found = false, halted;
+	bool said = mpp_likely(mpp_peek(&m->rests) == 0), found;
 
-	while (mpp_unlikely(mpp_peek(&m->rests) > 0) || !claim_own(v)) {
-		mpp_lock(&m->lock);
-		halted = mpp_job_halted(&m->job);
-		found = (!halted && claim_rest_locked(m, v->cell, &v->run)) || claim_own_locked(v);
-		refilled = !found && !halted &&
-		           (refill_from_cursor_locked(m, v->cell, wanted(v)) ||
-		            refill_by_stealing_locked(m, v->cell, v->cell == &v->guest ? ONE : HALF));
-		mpp_unlock(&m->lock);
-		if (found || !refilled)
-			return found;
-	}
-	return true;
+	if (mpp_unlikely(mpp_job_halted(&m->job)))
+		return false;
+	if (said && claim_own(v))
+		return true;
+	mpp_lock(&m->lock);
+	if (mpp_job_halted(&m->job))
+		found = said && claim_own_locked(v);
+	else
+		found = claim_rest_locked(m, v->cell, &v->run) || claim_own_locked(v) ||
+		        (refill_locked(v) && claim_own(v));
+	mpp_unlock(&m->lock);
+	return found;
 }
 
 static bool should_leave(struct visit *v)

@@ -26,7 +26,14 @@
  *       A chunk that was claimed when its cell had been cut already runs whole if the halt was a cancel, which has
  *       counted it among what runs.
  *   M4  `refs` counts who may touch the job without owning a handle: one until completion, one for each place in a
- *       queue or list of the pool's, one for each visitor. The last one drops the engine's reference (MPP_QUEUED). */
+ *       queue or list of the pool's, one for each visitor. The last one drops the engine's reference (MPP_QUEUED).
+ *   M6  A cell has room for one rest, which its visitor leaves there as it is lost. So no visitor has a chunk in hand
+ *       while there is a rest in its own cell: it claims that rest first, or, of a halted job, nothing. Where it sees
+ *       `rests` at 0 there is none, for it would have been left before the visitor had the cell.
+ *   M7  Where the system refuses a barrier, thieves and halts leave a cell to its owner for as long as it has one
+ *       (`barred`). So owners look before each chunk whether the job was halted, and give back what they then leave of
+ *       their spans. A halt takes it that nothing of what it sees there will run; the owner may be about to claim a
+ *       last chunk of it. */
 #ifndef MPP_MULTI_H
 #define MPP_MULTI_H
 
@@ -41,7 +48,7 @@ struct mpp_cell {
 	struct mpp_block *block;                         /* M2: streams: where these items are stored */
 	_Atomic size_t done;                             /* items that its owners ended: progress */
 	_Atomic uint32_t open;                           /* M5: MPP_OPEN, MPP_CUT */
-	size_t rest_first, rest_count;                   /* the lock: items of a chunk whose worker went away */
+	size_t rest_first, rest_count;                   /* the lock: items of a chunk whose worker went away: M6 */
 	struct mpp_block *rest_block;
 	struct mpp_cell *next_free;                      /* the lock */
 };
@@ -70,7 +77,7 @@ struct mpp_multi {
 	int halt_code;                                   /* the lock until MPP_HALT is set, then constant */
 	bool failed_fast;                                /* the same */
 	size_t kept;                                     /* the lock: items, or chunks of them, that halts kept from running */
-	bool barred;                                     /* the lock: the system refused a barrier */
+	bool barred;                                     /* the lock: the system refused a barrier: M7 */
 	bool drawn_badly;                                /* the lock: the generator failed; more.failure is its */
 	struct mpp_cell *cells;
 	size_t ncells;

@@ -73,6 +73,7 @@ tests_white_faults_LDADD = $(white_libs)
 tests_white_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=aligned_alloc -Wl,--wrap=pthread_create \
 	-Wl,--wrap=mpp_alloc -Wl,--wrap=mpp_alloc_aligned -Wl,--wrap=mpp_zalloc -Wl,--wrap=mpp_realloc \
 	-Wl,--wrap=mpp_free -Wl,--wrap=mpp_block_alloc -Wl,--wrap=mpp_block_free \
+	-Wl,--wrap=mpp_barrier \
 	-Wl,--wrap=syscall -Wl,--wrap=pthread_cond_wait -Wl,--wrap=pthread_cond_timedwait -Wl,--wrap=clock_gettime \
 	-Wl,--wrap=eventfd -Wl,--wrap=pipe -Wl,--wrap=pipe2 -Wl,--wrap=fcntl -Wl,--wrap=read -Wl,--wrap=write \
 	-Wl,--wrap=open -Wl,--wrap=fstat -Wl,--wrap=ftruncate -Wl,--wrap=lseek -Wl,--wrap=flock

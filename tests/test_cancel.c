@@ -819,6 +819,96 @@ START_TEST(iter_cancel_in_the_middle_of_a_chunk)
 }
 END_TEST
 
+#define LONG 10000
+
+/* A cancel calls the hooks of items that were never drawn. While the last of them stands, workers get lost. */
+struct losing {
+	struct gate gate;                /* the second worker's initializer stands there */
+	struct gate through;             /* open: it is through */
+	atomic_bool begun;               /* the stream that counts */
+	atomic_uint workers;
+	atomic_uchar dropped[LONG];
+};
+
+static int losing_initialize(void *arg, void **ret_state)
+{
+	struct losing *const losing = arg;
+
+	*ret_state = NULL;
+	if (atomic_fetch_add(&losing->workers, 1) == 1) {
+		gate_wait(&losing->gate);
+		gate_wait(&losing->through);
+	}
+	return 0;
+}
+
+static int losing_call(const void *const args[], void *result, void *context)
+{
+	struct losing *const losing = context;
+
+	(void)args;
+	*(int *)result = 1;
+	if (atomic_load(&losing->begun))
+		pthread_exit(NULL);
+	return 0;
+}
+
+static void losing_drop_args(const void *const args[], void *context)
+{
+	struct losing *const losing = context;
+
+	if (!atomic_load(&losing->begun))
+		return;
+	atomic_fetch_add(&losing->dropped[int_arg(args, 0)], 1);
+	if (int_arg(args, 0) == LONG - 1) {
+		gate_open(&losing->gate);
+		gate_wait_arrivals(&losing->through, 1);
+		thread_sleeps("mppool-w0");      /* whoever is worker 0 by then: there is nothing for it to do */
+	}
+}
+
+static struct losing losing;
+static int many[LONG];
+
+/* What a lost worker leaves, in a place of its own, does not take the place of what another left before it. */
+START_TEST(iter_cancel_while_workers_get_lost_ends_each_item_once)
+{
+	struct mppool_func func = make_func(losing_call, 1, sizeof(int), &losing);
+	mppool_iter *iter = NULL;
+	mppool *pool = NULL;
+	int code;
+
+	func.drop_args = losing_drop_args;
+	gate_init(&losing.gate);
+	gate_init(&losing.through);
+	gate_open(&losing.through);
+	for (int i = 0; i < LONG; i++)
+		many[i] = i;
+	const struct mppool_options *const options =
+	        MPPOOL_OPTIONS(.workers = 1, .initializer = losing_initialize, .initarg = &losing);
+	assert_ok(mppool_create(options, &pool));
+	assert_ok(mppool_imap(pool, &func, MPPOOL_ARRAY(many, LONG), 1, MPPOOL_UNBOUNDED, NULL, &iter));
+	while ((code = mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER)) == 0)
+		;                                /* so many short ones that the worker takes several at once */
+	assert_code(code, MPPOOL_ESTOP);
+	mppool_iter_free(iter);
+	assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
+	atomic_store(&losing.begun, true);
+	assert_ok(mppool_imap(pool, &func, MPPOOL_ARRAY(many, LONG), 4, 64, NULL, &iter));
+	gate_wait_arrivals(&losing.gate, 1);
+	assert_ok(mppool_iter_cancel(iter));
+	while ((code = mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER)) == MPPOOL_ETASK)
+		;
+	assert_code(code, ECANCELED);
+	mppool_iter_free(iter);
+	for (int i = 0; i < LONG; i++)
+		ck_assert_uint_eq(atomic_load(&losing.dropped[i]), 1);
+	pool_finish(pool);
+	gate_destroy(&losing.gate);
+	gate_destroy(&losing.through);
+}
+END_TEST
+
 START_TEST(iter_cancel_ended_stream_takes_nothing_away)
 {
 	struct work work;
@@ -1175,6 +1265,7 @@ static void fill(Suite *suite)
 	tcase_add_loop_test(streams, iter_cancel_queued_stream_never_runs, 0, 2);
 	tcase_add_loop_test(streams, iter_cancel_running_stream_gives_what_ran, 0, 2);
 	tcase_add_loop_test(streams, iter_cancel_in_the_middle_of_a_chunk, 0, 2);
+	tcase_add_test(streams, iter_cancel_while_workers_get_lost_ends_each_item_once);
 	tcase_add_loop_test(streams, iter_cancel_ended_stream_takes_nothing_away, 0, 2);
 	tcase_add_loop_test(streams, iter_cancel_stream_that_waits_for_its_reader, 0, 2);
 	tcase_add_loop_test(streams, iter_cancel_endless_generator, 0, 2);

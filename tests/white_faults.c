@@ -4,11 +4,11 @@
  * SPDX-License-Identifier: MIT
  *
  * Linked with the library's objects and with --wrap for its few functions of memory, for aligned_alloc, of which its
- * store of small blocks is made, and for pthread_create: every call to them comes here first. (Not for malloc itself:
- * Check may be linked statically, and would get the faults as well.) A scenario runs again and again: its first
- * allocation fails, then its second, and so on until it comes through without meeting the fault; then the same with
- * every allocation from there on failing; then both with the starts of threads. What the pool's threads allocate comes
- * in no certain order: so a turn that misses its fault does not end the scenario yet.
+ * store of small blocks is made, for its barrier, and for pthread_create: every call to them comes here first. (Not
+ * for malloc itself: Check may be linked statically, and would get the faults as well.) A scenario runs again and
+ * again: its first allocation fails, then its second, and so on until it comes through without meeting the fault; then
+ * the same with every allocation from there on failing; then both with the starts of threads. What the pool's threads
+ * allocate comes in no certain order: so a turn that misses its fault does not end the scenario yet.
  *
  * Then all of it at random and at once, among threads that go on calling the pool, with waits of the system that end
  * for no reason, and with clocks that jump. And in turn again: the calls by which the descriptor of polled callbacks is
@@ -116,6 +116,16 @@ static void died(void *memory)
 {
 	if (memory)
 		atomic_fetch_sub(&live, 1);
+}
+
+static atomic_bool barriers_refused;
+
+bool __real_mpp_barrier(void);
+bool __wrap_mpp_barrier(void);
+
+bool __wrap_mpp_barrier(void)
+{
+	return !atomic_load(&barriers_refused) && __real_mpp_barrier();
 }
 
 void *__real_mpp_alloc(size_t size);
@@ -1442,6 +1452,97 @@ START_TEST(generator_that_blocks_holds_up_no_other_for_want_of_a_thread)
 }
 END_TEST
 
+struct barred {
+	mppool *pool;
+	struct gate gate;                /* the first item stands there */
+	bool fails;                      /* it does, then */
+	atomic_uint ran;
+	struct mppool_func func;
+	mppool_result *result;
+};
+
+#define CHUNKS 3000                      /* of one worker: so many that it claims them without a fence */
+
+static int barred_call(const void *const args[], void *result, void *context)
+{
+	struct barred *const barred = context;
+
+	(void)args;
+	(void)result;
+	if (atomic_fetch_add(&barred->ran, 1) > 0)
+		return 0;
+	gate_wait(&barred->gate);
+	return barred->fails ? EDOM : 0;
+}
+
+static int barred_map_call(const void *const args[], void *result, void *context)
+{
+	struct barred *const barred = context;
+
+	(void)args;
+	*(int *)result = mppool_starmap(barred->pool, &barred->func, MPPOOL_TIMES(CHUNKS), NULL, 1);
+	return 0;
+}
+
+static void barred_set(struct barred *barred)
+{
+	*barred = (struct barred){.pool = pool_of(1), .func = make_func(barred_call, 0, 0, barred)};
+	gate_init(&barred->gate);
+	atomic_store(&barriers_refused, true);
+}
+
+static void barred_end(struct barred *barred)
+{
+	ck_assert_uint_eq(atomic_load(&barred->ran), 1);
+	atomic_store(&barriers_refused, false);
+	gate_destroy(&barred->gate);
+	assert_ok(mppool_destroy(barred->pool));
+}
+
+/* Nobody can see how far the owner of a span has come; it sees the halt itself. _i: of a cancel or a failing fast. */
+START_TEST(map_whose_barriers_are_refused_is_halted)
+{
+	struct barred barred;
+	int codes[CHUNKS] = {0};
+
+	barred_set(&barred);
+	barred.fails = _i;
+	const struct mppool_call_options *const options =
+	        MPPOOL_CALL(.codes = codes, .flags = _i ? MPPOOL_FAIL_FAST : 0);
+	assert_ok(mppool_starmap_async(barred.pool, &barred.func, MPPOOL_TIMES(CHUNKS), NULL, 1, options,
+	                               &barred.result));
+	gate_wait_arrivals(&barred.gate, 1);
+	if (!_i)
+		assert_ok(mppool_result_cancel(barred.result));
+	gate_open(&barred.gate);
+	assert_code(mppool_result_get(barred.result, NULL, MPPOOL_FOREVER), _i ? MPPOOL_ETASK : ECANCELED);
+	assert_code(codes[0], _i ? EDOM : 0);
+	assert_code(codes[1], ECANCELED);
+	assert_code(codes[CHUNKS - 1], ECANCELED);
+	mppool_result_free(barred.result);
+	barred_end(&barred);
+}
+END_TEST
+
+/* The same of a terminated pool, and one who helps. */
+START_TEST(nested_map_whose_barriers_are_refused_is_terminated)
+{
+	struct barred barred;
+	const struct mppool_func outer = make_func(barred_map_call, 0, sizeof(int), &barred);
+	int code = -1;
+
+	barred_set(&barred);
+	assert_ok(mppool_apply_async(barred.pool, &outer, NULL, NULL, &barred.result));
+	gate_wait_arrivals(&barred.gate, 1);
+	assert_ok(mppool_terminate(barred.pool));
+	gate_open(&barred.gate);
+	assert_ok(mppool_result_get(barred.result, &code, MPPOOL_FOREVER));
+	assert_code(code, MPPOOL_ETERMINATED);
+	mppool_result_free(barred.result);
+	barred_end(&barred);
+}
+END_TEST
+
 /* A child of fork has the pool's memory and none of its threads: destroy gives all of it back there as well. */
 START_TEST(pool_destroyed_in_a_forked_child_leaks_nothing)
 {
@@ -1913,6 +2014,8 @@ static void fill(Suite *suite)
 	tcase_add_test(faults, dismissed_worker_stays_until_another_has_come);
 	tcase_add_loop_test(faults, generator_that_blocks_holds_up_no_other_for_want_of_a_thread, 0,
 	                    WAYS_TO_A_HANDLER);
+	tcase_add_loop_test(faults, map_whose_barriers_are_refused_is_halted, 0, 2);
+	tcase_add_test(faults, nested_map_whose_barriers_are_refused_is_terminated);
 	tcase_add_loop_test(faults, each_fault_in_turn_is_told_and_leaks_nothing, 0, SCENARIOS);
 	tcase_add_loop_test(chances, faults_at_random_under_load_are_told_and_leak_nothing, 0, 3);
 	tcase_add_test(chances, waits_that_end_for_no_reason_are_not_noticed);

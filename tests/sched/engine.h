@@ -90,6 +90,7 @@ void model_reset(void);
 void model_start(struct sched_thread *child);    /* the child knows what this thread knows */
 void model_learn(const struct sched_thread *from);
 bool model_lock_is_free(const volatile void *lock);
+void model_barrier(void);                        /* by this thread */
 uint32_t model_newest32(const volatile void *word);      /* what a system call sees */
 void model_fresh(const void *at, size_t size);           /* memory that nobody has seen */
 void model_freed(const void *at, size_t size, const void *code);

@@ -306,6 +306,69 @@ static void nested_map_with_lost_worker(void)
 	calls_check(&outer);
 }
 
+/* Workers are lost with chunks of a map that is cancelled meanwhile. */
+static int leave_twice(const void *const args[], void *result, void *context)
+{
+	unsigned before = calls.runs;
+
+	(void)context;
+	sched_count(&calls.runs);
+	if (before < 2)
+		pthread_exit(NULL);
+	*(long *)result = 2L * *(const int *)args[0];
+	return 0;
+}
+
+static void cancel_map_with_lost_workers(void)
+{
+	int codes[N] = {-1, -1, -1, -1}, code;
+	mppool_result *r;
+
+	begin(MPPOOL_OPTIONS(.workers = 1));
+	calls.func.call = leave_twice;
+	calls.lost = true;
+	r = start_map(2, MPPOOL_CALL(.codes = codes), NULL);
+	code = mppool_result_cancel(r);
+	SCHED_EQUAL(mppool_result_get(r, NULL, MPPOOL_FOREVER), code == 0 ? ECANCELED : MPPOOL_ETASK);
+	for (int i = 0; i < N; i++)
+		SCHED_CHECK(codes[i] == 0 || codes[i] == MPPOOL_ELOST || (codes[i] == ECANCELED && code == 0));
+	mppool_result_free(r);
+	end_pool(pool);
+	calls_check(&calls);
+}
+
+/* ------------------------------------------------------------------------------------------------ refused barriers */
+
+static void barred_map(void)
+{
+	sched_refuse_barriers(1 + sched_variant(2));
+	map_all();
+}
+
+static void cancel_barred_map(void)
+{
+	sched_refuse_barriers(UINT_MAX);
+	cancel_map();
+}
+
+static void terminate_barred_map(void)
+{
+	sched_refuse_barriers(UINT_MAX);
+	terminate_map();
+}
+
+static void barred_map_with_failure(void)
+{
+	sched_refuse_barriers(UINT_MAX);
+	map_with_failure();
+}
+
+static void barred_map_with_lost_worker(void)
+{
+	sched_refuse_barriers(UINT_MAX);
+	map_with_lost_worker();
+}
+
 const struct sched_scenario sched_maps[] = {
 	{"map_all", map_all},
 	{"cancel_map", cancel_map},
@@ -317,5 +380,11 @@ const struct sched_scenario sched_maps[] = {
 	{"nested_maps", nested_maps},
 	{"map_with_lost_worker", map_with_lost_worker},
 	{"nested_map_with_lost_worker", nested_map_with_lost_worker},
+	{"cancel_map_with_lost_workers", cancel_map_with_lost_workers},
+	{"barred_map", barred_map},
+	{"cancel_barred_map", cancel_barred_map},
+	{"terminate_barred_map", terminate_barred_map},
+	{"barred_map_with_failure", barred_map_with_failure},
+	{"barred_map_with_lost_worker", barred_map_with_lost_worker},
 	{NULL, NULL},
 };

@@ -558,9 +558,8 @@ static void show_all(struct location *l)
 			l->floor[t] = i - 1;
 }
 
-void sched_barrier(SCHED_SITE)
+void model_barrier(void)
 {
-	engine_point("barrier", what, file, line);
 	for (size_t i = 0; i < nused; i++)
 		show_all(used[i]);
 }

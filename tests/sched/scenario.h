@@ -43,6 +43,9 @@ void sched_count(unsigned *count);
 /* The next so many starts of threads are refused with EAGAIN. */
 void sched_refuse_threads(unsigned count);
 
+/* And so many barriers. */
+void sched_refuse_barriers(unsigned count);
+
 /* In place of malloc() and its kin, for code that the model is to watch. */
 void *sched_alloc(size_t alignment, size_t size);
 void *sched_zalloc(size_t size);

@@ -22,7 +22,7 @@ uint64_t sched_change(volatile void *at, size_t size, enum sched_change change, 
 bool sched_cas(volatile void *at, size_t size, void *expected, uint64_t value, SCHED_SITE);
 int sched_park(const volatile void *word, uint32_t value, int64_t deadline, SCHED_SITE);
 void sched_wake(const volatile void *word, bool all, SCHED_SITE);
-void sched_barrier(SCHED_SITE);
+bool sched_barrier(SCHED_SITE);
 void sched_relax(SCHED_SITE);
 bool sched_spin_more(int64_t *count, SCHED_SITE);
 void sched_assert_unlocked(SCHED_SITE);
@@ -65,7 +65,7 @@ void sched_assert_unlocked(SCHED_SITE);
 #define mpp_in_order() ((void)0)
 #define mpp_barrier_is_there() true
 #define mpp_barrier_pays(chunks, workers) true
-#define mpp_barrier() (sched_barrier(SCHED_HERE("")), true)
+#define mpp_barrier() sched_barrier(SCHED_HERE(""))
 
 #define mpp_park(word, value, deadline) sched_park(word, value, deadline, SCHED_HERE(#word))
 #define mpp_wake_one(word) sched_wake(word, false, SCHED_HERE(#word))

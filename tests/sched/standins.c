@@ -18,7 +18,7 @@
 #define CODE __builtin_return_address(0)
 
 static int cpus;
-static unsigned refused_threads;
+static unsigned refused_threads, refused_barriers;
 
 /* ------------------------------------------------------------------------------------------------------ time, park */
 
@@ -168,6 +168,25 @@ void standins_thread_ends(struct sched_thread *t)
 void sched_refuse_threads(unsigned count)
 {
 	refused_threads = count;
+}
+
+/* --------------------------------------------------------------------------------------------------------- barrier */
+
+bool sched_barrier(SCHED_SITE)
+{
+	engine_point("barrier", what, file, line);
+	if (refused_barriers > 0) {
+		refused_barriers--;
+		engine_note("refused", 0, 0);
+		return false;
+	}
+	model_barrier();
+	return true;
+}
+
+void sched_refuse_barriers(unsigned count)
+{
+	refused_barriers = count;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ CPUs */
@@ -421,7 +440,7 @@ void standins_begin(void)
 	arena_used = 0;
 	trace_file = (struct mpp_trace_file){0, 0};
 	cpus = 2;
-	refused_threads = 0;
+	refused_threads = refused_barriers = 0;
 }
 
 static void check_poison(const struct head *h)
