@@ -4,18 +4,20 @@
  *
  * Models      src/multi.c: span_claim, span_claim_locked, span_cut_locked, refill_from_cursor_locked,
  *             refill_by_stealing_locked, next_chunk, begin, run_one_by_one, end_unrun, claim_any_locked,
- *             cut_chunks_locked, mpp_multi_halt, mpp_multi_ended, leave, mpp_multi_ref and _unref; multi.h's M1 to M5.
+ *             count_barred_locked, cut_chunks_locked, mpp_multi_halt, mpp_multi_ended, leave, hand_back,
+ *             mpp_multi_ref and _unref; multi.h's M1 to M5 and M7.
  * Threads     two visitors, workers of the pool with a reference each; whoever cancels, with the handle.
  * Memory      a store buffer for each thread, in which the edges of the spans lie. With SWIFT owners claim without a
  *             fence and thieves with a barrier, which waits for each thread until its buffer is empty; without it both
  *             have a fence. `open`, `pending` and `refs` change by read-modify-writes, the rest under the job's lock.
  *             The halt's bit is set under the lock.
  * Bounds      4 items in units of one, two to a visitor at first, claimed one or two at a time; or (CHUNKS) in units
- *             of two, handed over one by one. With BARRED the system may refuse a barrier.
+ *             of two, handed over one by one. With BARRED the system may refuse a barrier. A visitor may see late that
+ *             the job was halted.
  * Claims      each item comes to one end: it ran, or it ended without running. The job completes once, after the last
  *             of them, and while it completes nobody is inside an item. A cancel that says that something will never
- *             run is right, and so is one that says that everything has started. Nobody touches a job whose references
- *             and handle are gone.
+ *             run is right, unless a barrier was refused, and so is one that says that everything has started. Nobody
+ *             touches a job whose references and handle are gone.
  * Not here    streams, rests of lost workers, guests (visitors without a cell), failing fast; the codes and hooks of
  *             items.
  * Planted     NO_FENCE         an owner looks at the upper edge before its lower one can be seen: M1
@@ -30,6 +32,8 @@
  *             OPEN_LATE        a chunk is opened after its first item: M5 (CHUNKS)
  *             FORGOTTEN        what a halt cut off is not ended (CHUNKS)
  *             REPORT_EARLY     a visitor reports its items before the last of them has ended: M3
+ *             KEEPS            an owner that leaves gives nothing back although nobody could steal it: M7 (BARRED)
+ *             UNCOUNTED        a halt does not count what it has to leave to owners: M7 (BARRED)
  *             NO_REFERENCE     visitors take no reference: M4 */
 #define ITEMS 4
 #define VISITORS 2
@@ -229,7 +233,7 @@ inline refilled(from_unit, to_unit)
 {
 	store(me, LOW(me), from_unit);
 	store(me, HIGH(me), to_unit);
-	again = true
+	fresh = true
 }
 
 /* Under the lock: half of what the other one has left, at least a unit. */
@@ -272,6 +276,10 @@ inline find()
 		refilled(cursor, cursor + SHARE);
 		cursor = cursor + SHARE
 	:: n == 0 && !halted && cursor >= UNITS -> steal()
+	fi;
+	if
+	:: fresh -> fresh = false; claim_own()
+	:: else
 	fi;
 	unlock(me)
 }
@@ -329,45 +337,9 @@ inline run_chunk()
 	k = 0
 }
 
-proctype visitor(byte me)
-{
-	byte first, count, k, i, done;
-	short a, b, n;
-	bool mine, again, refused, go;
+/* ---------------------------------------------------------------------------------------------------------- a halt */
 
-	lock(me);
-	owned[me] = true;
-	unlock(me);
-	do
-	:: claim_own();
-		if
-		:: n == 0 -> find()
-		:: else
-		fi;
-		first = a * UNIT;
-		count = n * UNIT;
-		if
-		:: count > 0 -> n = 0; run_chunk()
-		:: count == 0 && again -> again = false
-		:: count == 0 && !again -> break
-		fi;
-		first = 0; count = 0; n = 0; a = 0; b = 0; go = false
-	od;
-	lock(me);                                /* leave(): the cell goes back */
-	owned[me] = false;
-	unlock(me);
-#ifndef REPORT_EARLY
-	report(done);
-#endif
-#ifndef NO_REFERENCE
-	unref();
-#endif
-	left++
-}
-
-/* -------------------------------------------------------------------------------------------------------- a cancel */
-
-inline claim_any()
+inline claim_any(t)
 {
 	n = 0;
 	i = 0;
@@ -375,10 +347,10 @@ inline claim_any()
 	:: i < VISITORS && n == 0 ->
 		if
 		:: may_steal(i) ->
-			load(USER, LOW(i), a);
-			load(USER, HIGH(i), b);
+			load(t, LOW(i), a);
+			load(t, HIGH(i), b);
 			if
-			:: a < b -> n = b - a; cut(USER, i); first = b * UNIT; n = n * UNIT
+			:: a < b -> n = b - a; cut(t, i); first = b * UNIT; n = n * UNIT
 			:: else
 			fi
 		:: else
@@ -392,6 +364,97 @@ inline claim_any()
 	fi;
 	i = 0
 }
+
+/* What of the spans has to be left to their owners: M7. */
+inline count_barred(t)
+{
+	do
+	:: i < VISITORS ->
+		if
+		:: !may_steal(i) ->
+			load(t, LOW(i), a);
+			load(t, HIGH(i), b);
+			if
+			:: a < b -> kept = kept + b - a
+			:: else
+			fi
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+	i = 0
+}
+
+inline claim_to_end(t)
+{
+	do
+	:: lock(t);
+		claim_any(t);
+		kept = kept + n;
+#ifndef UNCOUNTED
+		count_barred(t);
+#endif
+		if
+		:: t == USER -> stopped = kept > 0
+		:: else
+		fi;
+		unlock(t);
+		if
+		:: n > 0 -> end_unrun(first, n)
+		:: else -> break
+		fi
+	od
+}
+
+/* ------------------------------------------------------------------------------------------------------- a visit */
+
+proctype visitor(byte me)
+{
+	byte first, count, k, i, done;
+	short a, b, n;
+	bool mine, fresh, refused, go, unseen;
+
+	lock(me);
+	owned[me] = true;
+	unlock(me);
+	do
+	:: halted -> break               /* or it sees that the next time */
+	:: claim_own();
+		if
+		:: n == 0 -> find()
+		:: else
+		fi;
+		first = a * UNIT;
+		count = n * UNIT;
+		if
+		:: count > 0 -> n = 0; run_chunk()
+		:: else -> break
+		fi;
+		first = 0; count = 0; n = 0; a = 0; b = 0; go = false
+	od;
+	lock(me);                                /* leave(): the cell goes back */
+	owned[me] = false;
+	load(me, LOW(me), a);
+	load(me, HIGH(me), b);
+	unseen = barred && a < b;
+	unlock(me);
+#ifndef KEEPS
+	if
+	:: unseen -> assert(halted); claim_to_end(me)
+	:: else
+	fi;
+#endif
+#ifndef REPORT_EARLY
+	report(done);
+#endif
+#ifndef NO_REFERENCE
+	unref();
+#endif
+	left++
+}
+
+/* -------------------------------------------------------------------------------------------------------- a cancel */
 
 inline cut_chunks()
 {
@@ -425,17 +488,7 @@ proctype user()
 		halted = true;
 		cut_chunks();
 		unlock(USER);
-		do
-		:: lock(USER);
-			claim_any();
-			kept = kept + n;
-			stopped = kept > 0;
-			unlock(USER);
-			if
-			:: n > 0 -> end_unrun(first, n)
-			:: else -> break
-			fi
-		od;
+		claim_to_end(USER);
 		cancelled = true
 	fi;
 	if
@@ -476,5 +529,5 @@ init
 		i++
 	:: else -> break
 	od;
-	assert(!stopped || unrun[0] + unrun[1] + unrun[2] + unrun[3] > 0)
+	assert(!stopped || barred || unrun[0] + unrun[1] + unrun[2] + unrun[3] > 0)
 }
