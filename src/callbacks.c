@@ -60,7 +60,7 @@ void mpp_pool_callback_due(mppool *pool, struct mpp_job *job)
 	wake_job = mpp_job_due(job, polled);
 	wake = someone_sleeps_locked(pool);
 	if (polled) {
-		pool->registered--;
+		mpp_pool_unregister_locked(pool, mpp_job_has_generator(job));
 		mpp_pool_advance_locked(pool);
 	}
 	mpp_pool_unlock(pool);

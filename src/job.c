@@ -505,6 +505,7 @@ void mpp_job_end(struct mpp_job *job, enum mpp_outcome outcome)
 {
 	mppool *pool = job->pool;
 	bool registered = job->flags & MPP_REGISTERED;
+	bool generator = registered && mpp_job_has_generator(job);
 	uint32_t state = settle(job, outcome);
 
 	if (state & MPP_PARKED)
@@ -512,7 +513,7 @@ void mpp_job_end(struct mpp_job *job, enum mpp_outcome outcome)
 	if ((state & (MPP_DETACHED | MPP_QUEUED)) == MPP_DETACHED)
 		free_memory(job);
 	if (registered)
-		mpp_pool_unregister(pool);
+		mpp_pool_unregister(pool, generator);
 }
 
 void mpp_job_called(struct mpp_job *job)

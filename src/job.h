@@ -166,7 +166,8 @@ static inline void mpp_job_returned(const struct mpp_job *job)
 /* What layer 4 does for a job. The pool's threads, or a job that is registered. */
 void mpp_pool_callback_due(mppool *pool, struct mpp_job *job);   /* its turn comes */
 void mpp_pool_started(mppool *pool);                             /* a limited job leaves room in the queue */
-void mpp_pool_unregister(mppool *pool);                          /* a registered job has ended: J4's end */
+/* A registered job, with a generator or without, has ended, and its hooks have returned: J4's end. */
+void mpp_pool_unregister(mppool *pool, bool generator);
 const struct mppool_error *mpp_pool_broken_error(mppool *pool);
 
 /* Items that never ran, and why not: counted before they end. By whoever may use the pool. */

@@ -90,7 +90,7 @@ struct mpp_multi {
 
 	bool started;                                    /* the lock: MPP_LIMITED: no longer counted among the waiting calls */
 	_Atomic bool listed;                             /* the pool's lock writes: in its list of open jobs */
-	struct mpp_multi *next_open;                     /* the pool's lock */
+	struct mpp_multi *prev_open, *next_open;         /* the pool's lock */
 	struct mpp_multi *prev_live, *next_live;         /* the pool's lock: all that have not completed */
 	unsigned sweep;                                  /* the pool's lock: the last sweep that came by */
 	_Atomic uint32_t helpers;                        /* who waits for the job, and would run items of it */
@@ -125,6 +125,11 @@ int mpp_array_new(mppool *pool, struct mpp_func *func, const struct mpp_items *i
 
 /* Where results go that nobody wants: small ones into a visitor's stack, others must be kept. */
 #define MPP_SCRATCH 256
+
+static inline bool mpp_job_has_generator(const struct mpp_job *job)
+{
+	return job->kind == MPP_STREAM && mpp_multi_of(job)->items.next;
+}
 
 /* Claims and runs items until nothing is left to claim (true: exhausted, for now in a stream) or the visitor is to leave
  * (false). The caller holds a reference. */

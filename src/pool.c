@@ -21,15 +21,16 @@ static bool quiescent_locked(const mppool *pool)
 	return pool->registered == 0 && mpp_peek(&pool->nidle) == pool->nalive && nothing_waits_locked(pool);
 }
 
-/* All that live are streams whose drawing waits for a consumer? */
+/* All that live are streams whose drawing waits for a consumer? They are gone through only once nothing else is left. */
 static bool all_paused_locked(const mppool *pool)
 {
-	size_t paused = 0;
+	const struct mpp_multi *m = pool->live_first;
 
-	for (struct mpp_multi *m = pool->live_first; m; m = m->next_live)
-		paused += m->job.kind == MPP_STREAM &&
-		          mpp_load_seq(&mpp_stream_of(m)->drawing) == MPP_DRAW_IDLE;
-	return paused == pool->registered;
+	if (pool->registered != pool->nlive)
+		return false;
+	while (m && m->job.kind == MPP_STREAM && mpp_load_seq(&mpp_stream_of(m)->drawing) == MPP_DRAW_IDLE)
+		m = m->next_live;
+	return m == NULL;
 }
 
 /* Nothing waits or runs. Looking twice at the streams: a generator may take from one that was seen to pause before its
@@ -135,6 +136,7 @@ static void append_live_locked(mppool *pool, struct mpp_multi *m)
 	m->sweep = pool->sweep;
 	m->next_live = NULL;
 	m->prev_live = pool->live_last;
+	pool->nlive++;
 	if (pool->live_last)
 		pool->live_last->next_live = m;
 	else
@@ -144,6 +146,7 @@ static void append_live_locked(mppool *pool, struct mpp_multi *m)
 
 static void remove_live_locked(mppool *pool, struct mpp_multi *m)
 {
+	pool->nlive--;
 	if (m->prev_live)
 		m->prev_live->next_live = m->next_live;
 	else
@@ -176,21 +179,27 @@ void mpp_pool_completed(struct mpp_multi *m)
 
 	mpp_lock(&pool->lock);
 	remove_live_locked(pool, m);
-	if (m->items.next) {
+	if (m->items.next)
 		pool->submitted += mpp_multi_length(m);
-		pool->ngenerators--;
-		if (pool->nhandlers > mpp_max(pool->ngenerators, 1)) {
-			mpp_add(&pool->draw_word, 1);
-			pool->wakes |= MPP_WAKE_DRAWERS;
-		}
-	}
 	mpp_pool_unlock(pool);
 }
 
-void mpp_pool_unregister(mppool *pool)
+void mpp_pool_unregister_locked(mppool *pool, bool generator)
+{
+	pool->registered--;
+	if (!generator)
+		return;
+	pool->ngenerators--;
+	if (pool->nhandlers > mpp_max(pool->ngenerators, 1) && pool->nidle_handlers > 0) {
+		mpp_add(&pool->draw_word, 1);
+		mpp_wake_one(&pool->draw_word);  /* it leaves, or is needed, and then whoever is idle next looks again */
+	}
+}
+
+void mpp_pool_unregister(mppool *pool, bool generator)
 {
 	mpp_lock(&pool->lock);
-	pool->registered--;
+	mpp_pool_unregister_locked(pool, generator);
 	mpp_pool_advance_locked(pool);
 	mpp_pool_unlock(pool);
 }

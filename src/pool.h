@@ -149,10 +149,11 @@ struct mppool {
 	size_t room_waiters;
 	struct mpp_multi *live_first, *live_last;        /* that have not completed: the longer ago swept, the earlier */
 	unsigned sweep;                  /* the newest: of a close, or of a stop, which is the last */
-	size_t registered;               /* jobs, until they ended */
+	size_t nlive;                    /* of those that are registered: multis, until their items have ended */
+	size_t registered;               /* jobs, until they ended and their hooks have returned */
 	bool finished;                   /* workers leave */
 	size_t nbusy, most_busy;         /* workers that have found something and not come back for more; at most, ever */
-	size_t nhandlers, nidle_handlers, ngenerators;   /* task handlers; live streams with a generator */
+	size_t nhandlers, nidle_handlers, ngenerators;   /* task handlers; registered streams with a generator */
 	bool draw_stop;
 	struct mpp_stream *draw_first, *draw_last;
 	struct mpp_handler *serving, *left;              /* task handlers; those that have left are to be joined */
@@ -299,6 +300,7 @@ static inline bool mpp_pool_is_polled(const mppool *pool)
 
 /* A job that the pool waits for, and what is accepted now; see submit.c. The lock is held. */
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job);
+void mpp_pool_unregister_locked(mppool *pool, bool generator);
 
 /* A thread for the worker, which first joins `before`, the one that had its place, if there was one. 0 or an errno value. */
 int mpp_worker_start(struct mpp_worker *worker, pthread_t before);

@@ -1,10 +1,10 @@
 /* layer 3: task handlers: the threads that call generators.
  *
- * H1  There is an idle task handler, or there are as many as live generators, or one is wanted for which there was no
- *     thread: so a generator that blocks for ever holds up no other. Looked after by whoever makes it false: a submitter
- *     of a generator, and a handler about to enter one. While one is wanted by everybody who submits or goes for work,
- *     too, and, since perhaps nobody does, by who waits for callbacks: in a moment, and again, for nothing tells when
- *     the system has a thread.
+ * H1  There is an idle task handler, or there are as many as calls of generators that have not ended, hooks and all, or
+ *     one is wanted for which there was no thread: so a generator that blocks for ever holds up no other, and neither
+ *     does a hook. Looked after by whoever makes it false: a submitter of a generator, and a handler about to enter one.
+ *     While one is wanted by everybody who submits or goes for work, too, and, since perhaps nobody does, by who waits
+ *     for callbacks: in a moment, and again, for nothing tells when the system has a thread.
  * H2  A handler leaves when there are more of them than live generators and another one is idle, for one that is not
  *     may be in a hook. Who leaves joins those that left before, so at most one ended thread waits to be joined. */
 #include "pool.h"

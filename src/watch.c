@@ -6,7 +6,7 @@
 #ifdef MPP_SCHEDULER
 #define BUCKETS 1                /* what threads meet at a lock must not depend on addresses: schedules are repeated */
 #else
-#define BUCKETS 4096             /* a power of two; chains stay short with tens of thousands of results */
+#define BUCKETS 65536            /* a power of two; chains stay short with hundreds of thousands of results */
 #endif
 #define STRIPES 16               /* locks: bucket i has lock i % STRIPES */
 
@@ -24,7 +24,7 @@ static struct mpp_watch *buckets[BUCKETS];
 /* Addresses of blocks differ in the bits from a cache line's on. */
 static size_t bucket_of(const void *address)
 {
-	return (size_t)((uint64_t)((uintptr_t)address / MPP_LINE) * UINT64_C(0x9e3779b97f4a7c15) >> 52) % BUCKETS;
+	return (size_t)((uint64_t)((uintptr_t)address / MPP_LINE) * UINT64_C(0x9e3779b97f4a7c15) >> 48) % BUCKETS;
 }
 
 static struct mpp_lock *lock_of(const struct mpp_job *job)

@@ -178,6 +178,7 @@ static void append_open_locked(mppool *pool, struct mpp_multi *m)
 	int p = m->job.priority + 1;
 
 	m->next_open = NULL;
+	m->prev_open = pool->open_last[p];
 	if (pool->open_last[p])
 		pool->open_last[p]->next_open = m;
 	else
@@ -189,16 +190,15 @@ static void append_open_locked(mppool *pool, struct mpp_multi *m)
 static void remove_open_locked(mppool *pool, struct mpp_multi *m)
 {
 	int p = m->job.priority + 1;
-	struct mpp_multi **link = &pool->open_first[p], *before = NULL;
 
-	while (*link != m) {
-		before = *link;
-		link = &before->next_open;
-	}
-	*link = m->next_open;
-	if (pool->open_last[p] == m)
-		pool->open_last[p] = before;
-	pool->open_streams[p] -= m->job.kind == MPP_STREAM;
+	if (m->prev_open)
+		m->prev_open->next_open = m->next_open;
+	else
+		pool->open_first[p] = m->next_open;
+	if (m->next_open)
+		m->next_open->prev_open = m->prev_open;
+	else
+		pool->open_last[p] = m->prev_open;
 }
 
 void mpp_pool_unlist_locked(struct mpp_multi *m)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int sqr(int x)
 {
@@ -1134,6 +1135,85 @@ START_TEST(many_blocked_generators_hold_up_nobody_and_their_threads_leave)
 }
 END_TEST
 
+/* The finish hook of a generator's call maps over another generator: on the task handler, since nobody else is there. */
+static void mapping_finish(void *state)
+{
+	struct source inner = SOURCE(3);
+	const struct mppool_iterable items = source_items(&inner);
+
+	source_finish(state);
+	assert_ok(mppool_map(mppool_current(), &sqr_task, &items, NULL, 0));
+	ck_assert_uint_eq(inner.drawn, 3);
+}
+
+START_TEST(hook_on_the_task_handler_holds_up_no_generator)
+{
+	mppool *const pool = pool_of(2);
+	struct source source = SOURCE(0);
+	struct mppool_iterable items = {
+		.size = sizeof items, .next = source_next, .finish = mapping_finish, .state = &source};
+
+	assert_ok(mppool_map(pool, &sqr_task, &items, NULL, 0));
+	ck_assert_uint_eq(source.finished, 1);
+	pool_finish(pool);
+}
+END_TEST
+
+/* Generators that were blocked together have a thread each; as their calls end one leaves at a time. */
+START_TEST(threads_of_generators_leave_without_waking_all)
+{
+	enum { MANY = 60 };
+	mppool *const pool = pool_of(1);
+	struct gate gate;
+	struct source sources[MANY];
+	mppool_iter *iters[MANY];
+	struct rusage before, after;
+
+	gate_init(&gate);
+	for (size_t k = 0; k < MANY; k++) {
+		sources[k] = (struct source){.length = MPPOOL_UNKNOWN, .gate = &gate};
+		const struct mppool_iterable items = source_items(&sources[k]);
+		iters[k] = stream(pool, true, &sqr_task, &items, 1, 1);
+	}
+	gate_wait_arrivals(&gate, MANY);
+	gate_open(&gate);
+	assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
+	ck_assert_uint_eq(threads_settle("mppool-task", MANY), MANY);
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &before), 0);
+	for (size_t left = MANY; left-- > 0;) {
+		mppool_iter_free(iters[left]);
+		ck_assert_uint_eq(threads_settle("mppool-task", left ? left : 1), left ? left : 1);
+	}
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &after), 0);
+	ck_assert_int_lt(after.ru_nvcsw - before.ru_nvcsw, MANY * MANY / 3);
+	pool_finish(pool);
+	gate_destroy(&gate);
+}
+END_TEST
+
+/* The list of open streams is not gone through for each that leaves it. */
+START_TEST(many_streams_end_one_by_one)
+{
+	const size_t n = UNDER_TSAN || UNDER_ASAN || under_valgrind() ? 1000 : 24000;
+	static const int xs[130];
+	mppool *const pool = pool_of(1);
+	mppool_iter **const iters = calloc(n, sizeof *iters);
+	double before, submitting;
+
+	ck_assert_ptr_nonnull(iters);
+	before = cpu_seconds();
+	for (size_t i = 0; i < n; i++)
+		assert_ok(mppool_imap(pool, &sqr_task, MPPOOL_ARRAY(xs, 130), 1, MPPOOL_UNBOUNDED, NULL, &iters[i]));
+	submitting = cpu_seconds() - before;
+	assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
+	ck_assert_double_lt(cpu_seconds() - before, 0.3 + 3 * submitting);
+	for (size_t i = 0; i < n; i++)
+		mppool_iter_free(iters[i]);
+	free(iters);
+	pool_finish(pool);
+}
+END_TEST
+
 /* A generator that takes from an iterator of the same pool: a pipeline. */
 static int take_next(void *const args[], void *state)
 {
@@ -1663,6 +1743,9 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, generator_failure_comes_after_all_items_before_it_ran);
 	tcase_add_test(tcase, generator_that_leaves_its_thread_ends_its_call_only);
 	tcase_add_test(tcase, many_blocked_generators_hold_up_nobody_and_their_threads_leave);
+	tcase_add_test(tcase, hook_on_the_task_handler_holds_up_no_generator);
+	tcase_add_test(tcase, threads_of_generators_leave_without_waking_all);
+	tcase_add_test(tcase, many_streams_end_one_by_one);
 	tcase_add_test(tcase, generator_that_takes_from_an_iterator_of_its_pool_makes_a_pipeline);
 	tcase_add_test(tcase, generator_may_apply_in_its_own_pool);
 	tcase_add_test(tcase, generator_that_waits_for_its_own_call_gets_edeadlk);
