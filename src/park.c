@@ -12,13 +12,27 @@ int64_t mpp_now(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Seconds as a type of so many bytes has them. Who is told a time before the one that was asked for sleeps again. */
+static int64_t seconds_of(int64_t ns, size_t bytes)
+{
+	const int64_t seconds = ns / 1000000000;
+
+	return bytes < sizeof seconds && seconds > INT32_MAX ? INT32_MAX : seconds;
+}
+
 static struct timespec timespec_of(int64_t ns)
 {
 	struct timespec t;
 
-	t.tv_sec = (time_t)(ns / 1000000000);
+	t.tv_sec = (time_t)seconds_of(ns, sizeof t.tv_sec);
 	t.tv_nsec = (long)(ns % 1000000000);
 	return t;
+}
+
+/* What a wait whose time was over comes to. */
+static int after_timeout(int64_t deadline)
+{
+	return mpp_now() < deadline ? 0 : ETIMEDOUT;
 }
 
 #ifdef HAVE_FUTEX
@@ -27,23 +41,43 @@ static struct timespec timespec_of(int64_t ns)
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if !defined(SYS_futex) && defined(SYS_futex_time64)
-#define SYS_futex SYS_futex_time64
+/* SYS_futex takes a pair of the kernel's longs as a time. 32-bit systems have SYS_futex_time64 besides, or in its place,
+ * since Linux 5.1: it takes 64 bits each, which is the timespec of a program whose time_t is longer than a long. */
+#ifdef SYS_futex_time64
+static _Atomic bool lacks_time64;
 #endif
+
+static long futex(_Atomic uint32_t *word, int operation, uint32_t value, int64_t deadline)
+{
+	const struct timespec at = timespec_of(deadline);
+
+#ifdef SYS_futex_time64
+	if (sizeof(time_t) > sizeof(long) && !mpp_peek(&lacks_time64)) {
+		const long result = syscall(SYS_futex_time64, word, operation, value,
+		                            deadline == MPP_NEVER ? NULL : &at, NULL, FUTEX_BITSET_MATCH_ANY);
+
+		if (result >= 0 || errno != ENOSYS)
+			return result;
+		mpp_poke(&lacks_time64, true);
+	}
+#endif
+#ifdef SYS_futex
+	const __kernel_long_t old[2] = {(__kernel_long_t)seconds_of(deadline, sizeof old[0]), at.tv_nsec};
+
+	return syscall(SYS_futex, word, operation, value, deadline == MPP_NEVER ? NULL : old, NULL,
+	               FUTEX_BITSET_MATCH_ANY);
+#else
+	return -1;
+#endif
+}
 
 int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
 {
-	struct timespec at, *until = NULL;
 	int saved = errno, result = 0;
 
-	if (deadline != MPP_NEVER) {
-		at = timespec_of(deadline);
-		until = &at;
-	}
 	/* WAIT_BITSET takes an absolute time on the monotonic clock. A raw system call is no cancellation point. */
-	if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, until, NULL, FUTEX_BITSET_MATCH_ANY) != 0 &&
-	    errno == ETIMEDOUT)
-		result = ETIMEDOUT;
+	if (futex(word, FUTEX_WAIT_BITSET_PRIVATE, value, deadline) != 0 && errno == ETIMEDOUT)
+		result = after_timeout(deadline);
 	errno = saved;
 	return result;
 }
@@ -52,7 +86,7 @@ static void wake(_Atomic uint32_t *word, int count)
 {
 	int saved = errno;
 
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+	futex(word, FUTEX_WAKE_PRIVATE, (uint32_t)count, MPP_NEVER);
 	errno = saved;
 }
 
@@ -130,7 +164,7 @@ int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
 	}
 	pthread_mutex_unlock(&b->mutex);
 	pthread_setcancelstate(cancel_state, NULL);
-	return result == ETIMEDOUT ? ETIMEDOUT : 0;
+	return result == ETIMEDOUT ? after_timeout(deadline) : 0;
 }
 
 void mpp_wake_all(_Atomic uint32_t *word)

@@ -9,6 +9,7 @@
 #     musl musl-futex                     musl-tools; without Linux's headers, and with them
 #     gcc-O0 ... gcc-O3                   gcc; clang-O0 ... clang-O3: clang
 #     portable                            without futexes; 32 bits without futexes: i386-portable
+#     i386-time64                         32 bits with times of 64 bits
 #
 # Check, which the test programs need, is built for each C library from source: from the folder or tarball that
 # CHECK_SOURCE names, else from what apt-get source fetches, by the archives that this machine already uses. All is done
@@ -181,6 +182,9 @@ one()
 	case $1 in
 	i386) cross i386 i686-linux-gnu "" ;;
 	i386-portable) cross i386-portable i686-linux-gnu "" --disable-futex ;;
+	i386-time64)
+		cross i386-time64 i686-linux-gnu "" CPPFLAGS="-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
+		;;
 	aarch64) cross aarch64 aarch64-linux-gnu qemu-aarch64 ;;
 	armhf) cross armhf arm-linux-gnueabihf qemu-arm ;;
 	riscv64) cross riscv64 riscv64-linux-gnu qemu-riscv64 ;;
@@ -198,7 +202,7 @@ one()
 
 if [ $# -eq 0 ]; then
 	set -- gcc-O0 gcc-O1 gcc-O2 gcc-O3 clang-O0 clang-O1 clang-O2 clang-O3 portable musl musl-futex i386 \
-		i386-portable aarch64 armhf riscv64 s390x
+		i386-portable i386-time64 aarch64 armhf riscv64 s390x
 fi
 for name in "$@"; do
 	one "$name"

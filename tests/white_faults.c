@@ -231,6 +231,8 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_now)
 
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
+#elif !defined(SYS_futex_time64)
+#define SYS_futex_time64 SYS_futex
 #endif
 #define PIECE 2000000                            /* nanoseconds: the system does not know of our jumps */
 
@@ -240,7 +242,8 @@ long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 
 /* A wait until a time on the clock that jumps. */
-static long wait_in_pieces(void *word, long operation, long value, const struct timespec *until, long mask)
+static long wait_in_pieces(long number, void *word, long operation, long value, const struct timespec *until,
+                           long mask)
 {
 	struct timespec now, piece;
 	int64_t left, at;
@@ -250,7 +253,7 @@ static long wait_in_pieces(void *word, long operation, long value, const struct 
 	__real_clock_gettime(CLOCK_MONOTONIC, &now);
 	at = nanoseconds(&now) + (left < 0 ? 0 : left < PIECE ? left : PIECE);
 	piece = timespec_of(at);
-	const long result = __real_syscall(SYS_futex, word, operation, value, &piece, NULL, mask);
+	const long result = __real_syscall(number, word, operation, value, &piece, NULL, mask);
 	if (result != 0 && errno == ETIMEDOUT && left > PIECE)
 		errno = EINTR;
 	return result;
@@ -266,13 +269,14 @@ long __wrap_syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(args, long);
 	va_end(args);
-	if (number == SYS_futex && ((int)a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
+	if ((number == SYS_futex || number == SYS_futex_time64) &&
+	    ((int)a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
 		if (fails(WAIT)) {
 			errno = chance() % 2 ? EINTR : EAGAIN;
 			return -1;
 		}
 		if (a[3] && atomic_load(&jumping))
-			return wait_in_pieces((void *)a[0], a[1], a[2], (const struct timespec *)a[3], a[5]);
+			return wait_in_pieces(number, (void *)a[0], a[1], a[2], (const struct timespec *)a[3], a[5]);
 	}
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -141,6 +141,59 @@ START_TEST(estimate_follows_the_affinity)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------------------------------------- parking */
+
+/* A time that is rounded to whole seconds, or read from other bytes than it was written to, comes too early here. */
+START_TEST(park_lasts_until_its_deadline)
+{
+	static _Atomic uint32_t word;
+	int64_t start = mpp_now(), deadline;
+
+	for (int i = 1; i <= 3; i++) {
+		assert_ok(mpp_deadline(0.3, &deadline));
+		while (mpp_park(&word, 0, deadline) == 0)
+			;
+		ck_assert_int_ge(mpp_now(), deadline);
+	}
+	if (!under_valgrind())
+		ck_assert_int_lt(mpp_now() - start, (int64_t)(10 * timeout_factor()) * 1000000000);
+}
+END_TEST
+
+struct sleeper {
+	_Atomic uint32_t word;
+	int64_t deadline;
+	int parks, timeouts;
+};
+
+static void *sleep_long(void *arg)
+{
+	struct sleeper *sleeper = arg;
+
+	while (mpp_load_seq(&sleeper->word) == 0) {
+		sleeper->parks++;
+		if (mpp_park(&sleeper->word, 0, sleeper->deadline) == ETIMEDOUT)
+			sleeper->timeouts++;
+	}
+	return NULL;
+}
+
+/* More seconds than 32 bits have, and a deadline just before the one that never comes. */
+START_TEST(park_sleeps_until_a_far_deadline)
+{
+	struct sleeper sleeper = {.deadline = _i == 0 ? mpp_now() + (int64_t)3000000000 * 1000000000 : MPP_NEVER - 1};
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, sleep_long, &sleeper), 0);
+	usleep(100000);                  /* nothing is to happen */
+	mpp_store_seq(&sleeper.word, 1);
+	mpp_wake_all(&sleeper.word);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(sleeper.timeouts, 0);
+	ck_assert_int_lt(sleeper.parks, 10);
+}
+END_TEST
+
 /* ------------------------------------------------------------------------------------------------------- arithmetic */
 
 START_TEST(chunks_are_cut_as_python_does)
@@ -336,6 +389,9 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, quota_of_cgroup_v1_comes_from_the_cpu_controller);
 	tcase_add_test(tcase, quota_without_or_with_odd_files_is_none);
 	tcase_add_test(tcase, estimate_follows_the_affinity);
+	tcase = add_case(suite, "park");
+	tcase_add_test(tcase, park_lasts_until_its_deadline);
+	tcase_add_loop_test(tcase, park_sleeps_until_a_far_deadline, 0, 2);
 	tcase = add_case(suite, "parts");
 	tcase_add_test(tcase, chunks_are_cut_as_python_does);
 	tcase_add_test(tcase, queue_keeps_the_order_over_many_blocks);
