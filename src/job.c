@@ -577,8 +577,8 @@ int mpp_job_wait(struct mpp_job *job, int64_t deadline)
 			return 0;
 		if (timed_out || deadline == 0)
 			return ETIMEDOUT;
-		if (job->kind == MPP_SINGLE && mpp_spin_more(&spin))
-			continue;        /* of many items the workers would lose a CPU for it */
+		if (mpp_spin_more(&spin))
+			continue;
 		if (!(state & MPP_PARKED) && !mpp_cas(&job->state, &state, state | MPP_PARKED))
 			continue;
 		timed_out = mpp_park(&job->state, state | MPP_PARKED, deadline) == ETIMEDOUT;
