@@ -100,7 +100,7 @@ static void remember(struct way *way, struct mpp_func *func, size_t stock)
 #define WORDS (offsetof(struct mppool_func, name) / sizeof(uintptr_t))
 _Static_assert(offsetof(struct mppool_func, name) % sizeof(uintptr_t) == 0, "words to compare");
 
-/* On the way of every call: no function is called for it, and no branch depends on the contents. */
+/* On the way of every call: no branch depends on the words. A name may have been changed where it lies, so it is read. */
 static bool same(const struct mpp_func *copy, const struct mppool_func *f)
 {
 	const unsigned char *a = (const unsigned char *)&copy->f, *b = (const unsigned char *)f;
@@ -111,7 +111,7 @@ static bool same(const struct mpp_func *copy, const struct mppool_func *f)
 		memcpy(&y, b + i * sizeof y, sizeof y);
 		differ |= x ^ y;
 	}
-	return differ == 0 && copy->callers_name == f->name;
+	return differ == 0 && copy->callers_name == f->name && (!f->name || strcmp(copy->f.name, f->name) == 0);
 }
 
 static struct mpp_func *take(struct way *way)

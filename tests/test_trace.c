@@ -507,6 +507,31 @@ START_TEST(test_neighbours_keep_their_names)
 }
 END_TEST
 
+/* The strings of a function are copied before a call returns: the buffer of its name may serve for the next one. */
+START_TEST(test_functions_may_share_the_buffer_of_their_names)
+{
+	struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+	mppool *pool = traced_pool(1, "buffer");
+	char name[16] = "";
+	struct json j;
+	int y;
+
+	func.name = name;
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof name, "load-%d", i);
+		assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&numbers[i]), &y));
+	}
+	strcpy(name, "none");
+	pool_finish(pool);
+	j = load(path);
+	assert_sound(&j);
+	ck_assert_uint_eq(items_of(&j, "load-0"), 1);
+	ck_assert_uint_eq(items_of(&j, "load-1"), 1);
+	ck_assert_uint_eq(items_of(&j, "load-2"), 1);
+	free(j.events);
+}
+END_TEST
+
 static double longest_queue(const struct json *j)
 {
 	double longest = 0;
@@ -1331,6 +1356,7 @@ static void fill_suite(Suite *suite)
 	tcase_add_test(tcase, test_environment_is_the_default);
 	tcase_add_test(tcase, test_names_of_any_bytes);
 	tcase_add_test(tcase, test_neighbours_keep_their_names);
+	tcase_add_test(tcase, test_functions_may_share_the_buffer_of_their_names);
 	tcase_add_test(tcase, test_burst_of_calls_is_seen_in_the_queue);
 	tcase_add_test(tcase, test_nested_tasks_nest);
 	tcase_add_test(tcase, test_handlers_and_hooks_are_there);
