@@ -132,15 +132,6 @@ static struct mpp_trace_file *find(const struct stat *st)
 	return f;
 }
 
-static struct mpp_trace_file *find_open(const char *path)
-{
-	struct mpp_trace_file *f = files;
-
-	while (f && !(f->refs > 0 && !f->inherited && strcmp(f->path, path) == 0))
-		f = f->next;
-	return f;
-}
-
 static struct mpp_trace_file *make(const char *path)
 {
 	struct mpp_trace_file *f = mpp_zalloc(sizeof *f + strlen(path) + 1);
@@ -242,19 +233,16 @@ static struct mpp_trace_file *give_up(const char *path, int fd, int error, const
 
 static struct mpp_trace_file *open_file(const char *path, bool may_rename)
 {
-	struct mpp_trace_file *f = find_open(path);
+	struct mpp_trace_file *f;
 	struct stat st;
-	int fd, error;
+	int error, fd = open_for_writing(path);
 
-	if (f)
-		return f;
-	fd = open_for_writing(path);
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return give_up(path, fd, errno, NULL);
 	if (!S_ISREG(st.st_mode))
 		return give_up(path, fd, 0, "Not a regular file");
 	f = find(&st);
-	if (f && f->refs > 0 && !f->inherited) {         /* by another name */
+	if (f && f->refs > 0 && !f->inherited) {         /* by whatever name: names may have changed places */
 		close(fd);
 		return f;
 	}

@@ -945,6 +945,44 @@ START_TEST(test_completed_file_is_gone_on_with)
 }
 END_TEST
 
+/* A file that was renamed is not what its old name stands for, be it complete or still written. */
+START_TEST(test_renamed_files_are_told_apart)
+{
+	char other[160];
+	struct json j;
+
+	snprintf(other, sizeof other, "%s/other.json", folder);
+	for (int in_use = 0; in_use < 2; in_use++) {
+		mppool *old = traced_pool(1, "old"), *renamed = NULL, *young;
+
+		map_squares(old, "before");
+		if (!in_use)
+			pool_finish(old);
+		ck_assert_int_eq(rename(path, other), 0);
+		if (!in_use)
+			assert_ok(mppool_create(MPPOOL_OPTIONS(.workers = 1, .name = "on", .trace = other), &renamed));
+		young = traced_pool(1, "young");
+		map_squares(young, "after");
+		pool_finish(young);
+		pool_finish(in_use ? old : renamed);
+		j = load(path);
+		assert_sound(&j);
+		ck_assert_uint_eq(pools(&j, "young"), 1);
+		ck_assert_uint_eq(pools(&j, "old") + pools(&j, "on"), 0);
+		ck_assert_uint_eq(items_of(&j, "after"), ITEMS);
+		free(j.events);
+		j = load(other);
+		assert_sound(&j);
+		ck_assert_uint_eq(pools(&j, "old"), 1);
+		ck_assert_uint_eq(pools(&j, "young"), 0);
+		ck_assert_uint_eq(items_of(&j, "before"), ITEMS);
+		free(j.events);
+		ck_assert_int_eq(unlink(path), 0);
+		ck_assert_int_eq(unlink(other), 0);
+	}
+}
+END_TEST
+
 START_TEST(test_earlier_run_is_replaced)
 {
 	FILE *file = fopen(path, "w");
@@ -1370,6 +1408,7 @@ static void fill_suite(Suite *suite)
 	tcase_add_test(tcase, test_pools_share_a_file);
 	tcase_add_test(tcase, test_pools_end_in_any_order);
 	tcase_add_test(tcase, test_completed_file_is_gone_on_with);
+	tcase_add_test(tcase, test_renamed_files_are_told_apart);
 	tcase_add_test(tcase, test_earlier_run_is_replaced);
 	tcase_add_test(tcase, test_unwritable_file_is_told_once);
 	tcase_add_test(tcase, test_only_regular_files);
