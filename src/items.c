@@ -20,9 +20,16 @@ static int check_generator(const struct mppool_iterable *it, struct mpp_items *t
 	return 0;
 }
 
+bool mpp_items_fit(size_t length, const struct mppool_func *func)
+{
+	return !mpp_mul_overflows(length, mpp_max(func->result_size, sizeof(int)));
+}
+
 static int check_columns(const struct mppool_iterable *it, const struct mppool_func *func, struct mpp_items *to)
 {
 	if (it->length == MPPOOL_UNKNOWN || it->ncolumns != func->nargs || (it->ncolumns > 0 && !it->columns))
+		return EINVAL;
+	if (!mpp_items_fit(it->length, func))
 		return EINVAL;
 	for (size_t i = 0; i < it->ncolumns; i++) {
 		int error = check_column(&it->columns[i], func->arg_size[i], it->length);
@@ -48,9 +55,6 @@ int mpp_items_get(const struct mppool_iterable *items, const struct mppool_func 
 		return error;
 	memset(ret_items, 0, sizeof *ret_items);
 	error = it.next ? check_generator(&it, ret_items) : check_columns(&it, func, ret_items);
-	if (!error && it.length != MPPOOL_UNKNOWN &&
-	    mpp_mul_overflows(it.length, mpp_max(func->result_size, sizeof(int))))
-		error = EINVAL;
 	ret_items->next = it.next;
 	ret_items->finish = it.finish;
 	ret_items->state = it.state;

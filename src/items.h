@@ -16,6 +16,10 @@ struct mpp_items {
 /* Copies and checks. 0, EINVAL or E2BIG. */
 int mpp_items_get(const struct mppool_iterable *items, const struct mppool_func *func, struct mpp_items *ret_items);
 
+/* Could there be arrays for the results and the codes of so many items? What a generator yields at most does not matter
+ * where there are neither. */
+bool mpp_items_fit(size_t length, const struct mppool_func *func);
+
 /* Python's default: ceil(n / (4 * workers)), at least 1. */
 size_t mpp_chunk_default(size_t items, size_t workers);
 

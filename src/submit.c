@@ -402,9 +402,9 @@ static int check_map(const struct map_call *call, const struct submission *sub, 
 {
 	if (call->nargs == 1 && func->f.nargs != 1)
 		return EINVAL;
-	if (items->length == MPPOOL_UNKNOWN && (call->results || sub->options->codes))
-		return EINVAL;
-	return 0;
+	if (!call->results && !sub->options->codes)
+		return 0;
+	return items->length == MPPOOL_UNKNOWN || !mpp_items_fit(items->length, &func->f) ? EINVAL : 0;
 }
 
 static int new_stream(struct submission *sub, struct mpp_func *func, const struct mpp_items *items,

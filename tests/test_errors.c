@@ -752,6 +752,39 @@ START_TEST(submit_sizes_that_overflow_are_einval)
 }
 END_TEST
 
+/* What a generator yields at most is a number like any other, unless there are arrays of that length. */
+START_TEST(submit_any_bound_is_accepted_where_nothing_has_its_size)
+{
+	static const size_t bounds[] = {SIZE_MAX / 8 + 1, SIZE_MAX / 2 + 1, SIZE_MAX - 1};
+	const enum call call = (enum call)_i;
+	struct request r;
+	mppool *const pool = pool_of(1);
+
+	for (size_t i = 0; takes_items(call) && i < sizeof bounds / sizeof bounds[0]; i++) {
+		request_set_generator(&r, pool);
+		r.it.length = bounds[i];
+		if (gives_iter(call)) {
+			accepted(&r, call);
+			continue;
+		}
+		r.into = r.results;
+		refused(&r, call, EINVAL);
+		r.into = NULL;
+		r.o.codes = r.codes;
+		if (takes_options(call))
+			refused(&r, call, EINVAL);
+		r.o.codes = NULL;
+		assert_ok(submit(&r, call));
+		if (takes_options(call)) {
+			assert_ok(mppool_result_wait(r.result, MPPOOL_FOREVER));
+			mppool_result_free(r.result);
+		}
+		ck_assert_uint_eq(atomic_load(&r.spy.ran), ITEMS);
+	}
+	pool_finish(pool);
+}
+END_TEST
+
 START_TEST(submit_more_than_there_is_memory_is_enomem)
 {
 	const enum call call = (enum call)_i;
@@ -1925,6 +1958,7 @@ static void fill_submit(Suite *suite)
 	tcase_add_loop_test(submits, submit_no_columns_for_no_arguments_is_accepted, 0, CALLS);
 	tcase_add_loop_test(submits, submit_empty_input_needs_no_array, 0, CALLS);
 	tcase_add_loop_test(submits, submit_sizes_that_overflow_are_einval, 0, CALLS);
+	tcase_add_loop_test(submits, submit_any_bound_is_accepted_where_nothing_has_its_size, 0, CALLS);
 	tcase_add_loop_test(submits, submit_more_than_there_is_memory_is_enomem, 0, CALLS);
 	tcase_add_loop_test(submits, submit_func_size_is_checked, 0, CALLS);
 	tcase_add_loop_test(submits, submit_iterable_size_is_checked, 0, CALLS);
