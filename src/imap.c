@@ -3,6 +3,8 @@
 
 #include "memory.h"
 
+#include <pthread.h>
+
 static struct mpp_stream *stream_of(mppool_iter *iter)
 {
 	return mpp_container(iter, struct mpp_stream, iter);
@@ -62,17 +64,18 @@ static int next_item(struct mpp_stream *s, void *ret_result, size_t *ret_index, 
 static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_failure **ret_failure, int64_t deadline)
 {
 	const struct mpp_func *func = s->multi.job.func;
+	bool fits = func->f.result_size <= MPP_SCRATCH;
 	alignas(max_align_t) char small[MPP_SCRATCH];
-	void *result = func->f.result_size > sizeof small ? mpp_alloc(func->f.result_size) : small;
+	void *large = fits ? NULL : mpp_alloc(func->f.result_size);
 	int code;
 
-	if (!result)
+	if (!fits && !large)
 		return ENOMEM;
-	code = next_item(s, result, ret_index, ret_failure, deadline);
+	pthread_cleanup_push(mpp_free, large);   /* this thread may help, and leave in an item */
+	code = next_item(s, fits ? small : large, ret_index, ret_failure, deadline);
 	if (code == 0)
-		func->f.drop_result(result, func->f.context);
-	if (result != small)
-		mpp_free(result);
+		func->f.drop_result(fits ? small : large, func->f.context);
+	pthread_cleanup_pop(1);
 	return code;
 }
 
