@@ -8,6 +8,30 @@
 #include <pthread.h>
 #include <unistd.h>
 
+/* close() is a cancellation point, as read() and write() are. */
+static void close_quietly(int fd)
+{
+	int cancel_state, saved = errno;
+
+	if (fd < 0)
+		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	close(fd);
+	pthread_setcancelstate(cancel_state, NULL);
+	errno = saved;
+}
+
+int mpp_descriptor_apart(int fd)
+{
+	int other;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	close_quietly(fd);
+	return other;
+}
+
 #ifdef HAVE_EVENTFD
 
 #include <sys/eventfd.h>
@@ -16,7 +40,7 @@ typedef uint64_t token;          /* what is written to raise it, and read to low
 
 static int open_descriptors(int *ret_fd, int *ret_other)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = mpp_descriptor_apart(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 
 	if (fd < 0)
 		return errno;
@@ -67,6 +91,16 @@ static int open_descriptors(int *ret_fd, int *ret_other)
 
 	if (error)
 		return error;
+	for (int i = 0; i < 2; i++) {
+		ends[i] = mpp_descriptor_apart(ends[i]);
+		if (ends[i] < 0)
+			error = errno;
+	}
+	if (error) {
+		close_quietly(ends[0]);
+		close_quietly(ends[1]);
+		return error;
+	}
 	*ret_fd = ends[0];
 	*ret_other = ends[1];
 	return 0;
@@ -82,19 +116,6 @@ int mpp_event_open(struct mpp_event *event)
 	if (!error)
 		event->raised = false;
 	return error;
-}
-
-/* close() is a cancellation point, as read() and write() are. */
-static void close_quietly(int fd)
-{
-	int cancel_state, saved = errno;
-
-	if (fd < 0)
-		return;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-	close(fd);
-	pthread_setcancelstate(cancel_state, NULL);
-	errno = saved;
 }
 
 void mpp_event_close(struct mpp_event *event)

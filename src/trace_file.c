@@ -7,6 +7,7 @@
 #endif
 #include "trace_file.h"
 
+#include "event.h"
 #include "memory.h"
 #include "output.h"
 
@@ -220,7 +221,7 @@ static int open_for_writing(const char *path)
 	do
 		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
 	while (fd < 0 && errno == EINTR);
-	return fd;
+	return mpp_descriptor_apart(fd);
 }
 
 static struct mpp_trace_file *give_up(const char *path, int fd, int error, const char *reason)

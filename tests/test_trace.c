@@ -1314,6 +1314,39 @@ START_TEST(test_fork_in_a_task_writes_nothing)
 }
 END_TEST
 
+/* What the library opens is not what the program takes for its standard error. */
+START_TEST(test_closed_standard_descriptors_stay_closed)
+{
+	const pid_t child = fork();
+	struct json j;
+
+	if (child == 0) {
+		struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+		mppool *pool;
+		int fd, taken = 0;
+
+		for (int i = 0; i < 3; i++)
+			close(i);
+		if (mppool_create(MPPOOL_OPTIONS(.workers = 1, .name = "closed", .trace = path,
+		                                 .callback_mode = MPPOOL_CALLBACKS_POLL), &pool) != 0 ||
+		    mppool_fd(pool, &fd) != 0)
+			_exit(100);
+		for (int i = 0; i < 3; i++)
+			taken += fcntl(i, F_GETFD) != -1;
+		if (mppool_map(pool, &func, MPPOOL_ARRAY(numbers, ITEMS), squares, 1) != 0 ||
+		    mppool_destroy(pool) != 0)
+			_exit(101);
+		_exit(taken);
+	}
+	assert_child(child, 0);
+	j = load(path);
+	assert_sound(&j);
+	ck_assert_uint_eq(pools(&j, "closed"), 1);
+	ck_assert_uint_eq(items_of(&j, NULL), ITEMS);
+	free(j.events);
+}
+END_TEST
+
 START_TEST(test_two_processes_do_not_share)
 {
 	int up[2], down[2];
@@ -1424,6 +1457,7 @@ static void fill_suite(Suite *suite)
 	tcase_add_test(tcase, test_child_of_fork_takes_another_name);
 	tcase_add_test(tcase, test_child_leaves_a_completed_file_alone);
 	tcase_add_test(tcase, test_fork_in_a_task_writes_nothing);
+	tcase_add_test(tcase, test_closed_standard_descriptors_stay_closed);
 	tcase_add_test(tcase, test_two_processes_do_not_share);
 	tcase_add_test(tcase, test_killed_program_leaves_a_readable_file);
 	tcase_add_test(tcase, test_python_reads_it);
