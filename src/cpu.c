@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define PATH_BYTES 1024
+#define PATH_BYTES 4096          /* longer ones no system call takes */
+#define LINE_BYTES (PATH_BYTES + 512)    /* the hierarchy and the controllers come before the path */
 
 static int affinity(void)
 {
@@ -38,11 +39,22 @@ static int affinity(void)
 	return 1;
 }
 
-static bool read_line(const char *path, char *line, int size)
-{
-	FILE *file = fopen(path, "re");
-	bool ok = file && fgets(line, size, file);
+/* On the heap: it is too much for a small stack. */
+struct search {
+	size_t length;                   /* of the folder's path: the name of a file comes and goes behind it */
+	char path[PATH_BYTES];
+	char line[LINE_BYTES];           /* of the list of cgroups */
+};
 
+static bool read_line(struct search *s, const char *name, char *line, int size)
+{
+	size_t room = sizeof s->path - s->length;
+	FILE *file = NULL;
+	bool ok;
+
+	if (snprintf(s->path + s->length, room, "/%s", name) < (int)room)
+		file = fopen(s->path, "re");
+	ok = file && fgets(line, size, file);
 	if (file)
 		fclose(file);
 	return ok;
@@ -58,48 +70,49 @@ static int cpus_of(long long quota, long long period)
 	return cpus > INT_MAX ? INT_MAX : (int)cpus;
 }
 
-static int quota_v2(const char *folder)
+static int quota_v2(struct search *s)
 {
-	char path[PATH_BYTES], line[64];
+	char line[64];
 	long long quota, period;
 
-	if (snprintf(path, sizeof path, "%s/cpu.max", folder) >= (int)sizeof path ||
-	    !read_line(path, line, sizeof line) ||
+	if (!read_line(s, "cpu.max", line, sizeof line) ||
 	    sscanf(line, "%lld %lld", &quota, &period) != 2)         /* "max 100000": no limit */
 		return INT_MAX;
 	return cpus_of(quota, period);
 }
 
-static int quota_v1(const char *folder)
+static int quota_v1(struct search *s)
 {
-	char path[PATH_BYTES], line[64];
+	char line[64];
 	long long quota, period;
 
-	if (snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder) >= (int)sizeof path ||
-	    !read_line(path, line, sizeof line) || sscanf(line, "%lld", &quota) != 1)
+	if (!read_line(s, "cpu.cfs_quota_us", line, sizeof line) || sscanf(line, "%lld", &quota) != 1)
 		return INT_MAX;
-	if (snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder) >= (int)sizeof path ||
-	    !read_line(path, line, sizeof line) || sscanf(line, "%lld", &period) != 1)
+	if (!read_line(s, "cpu.cfs_period_us", line, sizeof line) || sscanf(line, "%lld", &period) != 1)
 		return INT_MAX;
 	return cpus_of(quota, period);
 }
 
+static int fewer(int a, int b)
+{
+	return a < b ? a : b;
+}
+
 /* A group may be limited by any of its parents. In a container the group's own path may not exist below the mount; its
  * limits are then at the mount itself, which is the last folder looked at. */
-static int quota_upwards(const char *mount, char *group, int (*quota)(const char *))
+static int quota_upwards(struct search *s, const char *root, const char *mount, char *group,
+                         int (*quota)(struct search *))
 {
-	char folder[PATH_BYTES];
 	int least = INT_MAX;
 
 	for (;;) {
-		char *slash;
-		int cpus = INT_MAX;
+		int length = snprintf(s->path, sizeof s->path, "%s%s%s", root, mount, group);
+		char *slash = strrchr(group, '/');
 
-		if (snprintf(folder, sizeof folder, "%s%s", mount, group) < (int)sizeof folder)
-			cpus = quota(folder);
-		if (cpus < least)
-			least = cpus;
-		slash = strrchr(group, '/');
+		if (length >= 0 && length < (int)sizeof s->path) {
+			s->length = (size_t)length;
+			least = fewer(least, quota(s));
+		}
 		if (!slash)
 			return least;
 		*slash = '\0';
@@ -117,37 +130,51 @@ static bool has_word(const char *list, const char *word)
 }
 
 /* A line is "hierarchy:controllers:path"; version 2 has the hierarchy 0 and no controllers. */
-static int quota_of_line(char *line, const char *root)
+static int quota_of_line(struct search *s, const char *root)
 {
-	char mount[PATH_BYTES];
-	char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+	char *controllers = strchr(s->line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
 
 	if (!group)
 		return INT_MAX;
-	line[strcspn(line, "\n")] = '\0';
 	*controllers++ = *group++ = '\0';
 	if (controllers[0] == '\0')
-		return quota_upwards(root, group, quota_v2);
-	if (!has_word(controllers, "cpu") || snprintf(mount, sizeof mount, "%s/cpu", root) >= (int)sizeof mount)
-		return INT_MAX;
-	return quota_upwards(mount, group, quota_v1);
+		return quota_upwards(s, root, "", group, quota_v2);
+	return has_word(controllers, "cpu") ? quota_upwards(s, root, "/cpu", group, quota_v1) : INT_MAX;
+}
+
+/* Of a path that is too long the parents are left. */
+static bool next_line(struct search *s, FILE *file)
+{
+	char *end, *slash;
+	int c;
+
+	if (!fgets(s->line, sizeof s->line, file))
+		return false;
+	end = strchr(s->line, '\n');
+	if (end) {
+		*end = '\0';
+		return true;
+	}
+	c = getc(file);
+	slash = strrchr(s->line, '/');
+	if (c != EOF && slash)
+		*slash = '\0';
+	while (c != EOF && c != '\n')
+		c = getc(file);
+	return true;
 }
 
 int mpp_cpu_quota(const char *cgroup, const char *root)
 {
-	FILE *file = fopen(cgroup, "re");
-	char line[PATH_BYTES];
+	struct search *s = malloc(sizeof *s);
+	FILE *file = s ? fopen(cgroup, "re") : NULL;
 	int least = INT_MAX;
 
-	if (!file)
-		return INT_MAX;
-	while (fgets(line, sizeof line, file)) {
-		int cpus = quota_of_line(line, root);
-
-		if (cpus < least)
-			least = cpus;
-	}
-	fclose(file);
+	while (file && next_line(s, file))
+		least = fewer(least, quota_of_line(s, root));
+	if (file)
+		fclose(file);
+	free(s);
 	return least;
 }
 
@@ -159,11 +186,6 @@ static int quota_now(void)
 	quota = mpp_cpu_quota("/proc/self/cgroup", "/sys/fs/cgroup");
 	pthread_setcancelstate(cancel_state, NULL);
 	return quota;
-}
-
-static int fewer(int a, int b)
-{
-	return a < b ? a : b;
 }
 
 int mpp_cpu_usable(void)

@@ -109,6 +109,41 @@ START_TEST(quota_of_cgroup_v1_comes_from_the_cpu_controller)
 }
 END_TEST
 
+/* Paths of more than a thousand bytes; and one of more than there can be, whose parents count, and whose end is not
+ * taken for another line. */
+START_TEST(quota_of_long_paths)
+{
+	char path[8192] = "", line[8300];
+	size_t length = 0;
+	struct layout layout;
+
+	layout_make(&layout);
+	ck_assert_int_eq(chdir(layout.folder), 0);
+	while (length < 3600) {
+		length += (size_t)sprintf(path + length, "/%0200d", (int)length);
+		ck_assert_int_eq(mkdir(path + length - 200, 0700), 0);
+		ck_assert_int_eq(chdir(path + length - 200), 0);
+	}
+	FILE *file = fopen("cpu.max", "w");
+	ck_assert_ptr_nonnull(file);
+	fputs("300000 100000\n", file);
+	fclose(file);
+	ck_assert_int_eq(chdir("/"), 0);
+	snprintf(line, sizeof line, "9:memory:/\n0::%s\n", path);
+	put(&layout, "cgroup", line);
+	ck_assert_int_eq(quota_of(&layout), 3);
+	while (length < 7000)
+		length += (size_t)sprintf(path + length, "/0::/odd");
+	put(&layout, "odd/cpu.max", "100000 100000\n");
+	snprintf(line, sizeof line, "0::%s\n9:memory:/\n", path);
+	put(&layout, "cgroup", line);
+	ck_assert_int_eq(quota_of(&layout), 3);
+	put(&layout, "cpu.max", "200000 100000\n");
+	ck_assert_int_eq(quota_of(&layout), 2);
+	layout_remove(&layout);
+}
+END_TEST
+
 START_TEST(quota_without_or_with_odd_files_is_none)
 {
 	struct layout layout;
@@ -387,6 +422,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, quota_of_cgroup_v2_is_rounded_up);
 	tcase_add_test(tcase, quota_of_a_parent_counts);
 	tcase_add_test(tcase, quota_of_cgroup_v1_comes_from_the_cpu_controller);
+	tcase_add_test(tcase, quota_of_long_paths);
 	tcase_add_test(tcase, quota_without_or_with_odd_files_is_none);
 	tcase_add_test(tcase, estimate_follows_the_affinity);
 	tcase = add_case(suite, "park");
