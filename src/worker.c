@@ -199,6 +199,7 @@ static void remove_open_locked(mppool *pool, struct mpp_multi *m)
 		m->next_open->prev_open = m->prev_open;
 	else
 		pool->open_last[p] = m->prev_open;
+	pool->open_streams[p] -= m->job.kind == MPP_STREAM;
 }
 
 void mpp_pool_unlist_locked(struct mpp_multi *m)

@@ -415,6 +415,33 @@ START_TEST(open_map_does_not_go_before_its_own_visitors)
 }
 END_TEST
 
+/* ----------------------------------------------------------------------------------------------------------- hints */
+
+/* What is looked at without the lock says so when nothing is left, after calls of every kind. */
+START_TEST(nothing_is_urgent_in_an_idle_pool)
+{
+	const int xs[] = {1, 2, 3, 4, 5, 6, 7, 8};
+	int y;
+	mppool_iter *iter = NULL;
+	mppool *const pool = pool_of(2);
+	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+
+	for (int priority = -1; priority <= 1; priority++) {
+		assert_ok(mppool_apply_async(pool, &func, MPPOOL_ARGS(&xs[1]), MPPOOL_CALL(.priority = priority), NULL));
+		assert_ok(mppool_map_async(pool, &func, MPPOOL_ARRAY(xs, 8), NULL, 1, MPPOOL_CALL(.priority = priority),
+		                           NULL));
+		assert_ok(mppool_imap(pool, &func, MPPOOL_ARRAY(xs, 8), 1, 2, MPPOOL_CALL(.priority = priority), &iter));
+		while (mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER) == 0)
+			;
+		mppool_iter_free(iter);
+		assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
+		ck_assert_int_eq(mpp_peek(&pool->urgent), -1);
+		ck_assert_uint_eq(mpp_peek(&pool->queued), 0);
+	}
+	pool_finish(pool);
+}
+END_TEST
+
 static void fill(Suite *suite)
 {
 	TCase *tcase = add_case(suite, "cpu");
@@ -435,6 +462,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, deque_hands_out_each_entry_once_among_thieves);
 	tcase_add_test(tcase, blocks_may_die_in_another_thread);
 	tcase_add_test(tcase, open_map_does_not_go_before_its_own_visitors);
+	tcase_add_test(tcase, nothing_is_urgent_in_an_idle_pool);
 }
 
 int main(int argc, char **argv)
