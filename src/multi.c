@@ -25,7 +25,7 @@ static size_t helping_of(const struct mpp_multi *m, size_t left)
 
 /* M1, by the owner: says what it takes, then looks whether a thief was there before. If so it takes nothing here, and
  * what the thief left it under the lock. Returns how many units; the first of them in *ret_from. */
-static size_t span_claim(const struct mpp_multi *m, struct mpp_cell *cell, size_t *ret_from)
+static inline size_t span_claim(const struct mpp_multi *m, struct mpp_cell *cell, size_t *ret_from)
 {
 	size_t n = helping_of(m, span_left(cell));
 	uint32_t from = mpp_peek(&cell->low), to = from + (uint32_t)n, high;
@@ -1049,7 +1049,7 @@ static inline bool claimed_own(struct visit *v, size_t units, size_t from)
 	return true;
 }
 
-static bool claim_own(struct visit *v)
+static inline bool claim_own(struct visit *v)
 {
 	size_t from = 0, units = span_claim(v->m, v->cell, &from);
 
@@ -1069,17 +1069,13 @@ static bool refill_locked(struct visit *v)
 	       refill_by_stealing_locked(v->m, v->cell, v->cell == &v->guest ? ONE : HALF);
 }
 
-/* The next chunk. Rests of lost workers come first: M6. Of a halted job nothing is claimed any more, but what the
- * visitor had said that it takes, and whoever halted the job may have seen as claimed: that runs. */
-static bool next_chunk(struct visit *v)
+/* Rests of lost workers come first: M6. Of a halted job nothing is claimed any more, but what the visitor had said
+ * that it takes, and whoever halted the job may have seen as claimed: that runs. */
+static bool find_chunk(struct visit *v, bool said)
 {
 	struct mpp_multi *m = v->m;
-	bool said = mpp_likely(mpp_peek(&m->rests) == 0), found;
+	bool found;
 
-	if (mpp_unlikely(mpp_job_halted(&m->job)))
-		return false;
-	if (said && claim_own(v))
-		return true;
 	mpp_lock(&m->lock);
 	if (mpp_job_halted(&m->job))
 		found = said && claim_own_locked(v);
@@ -1088,6 +1084,15 @@ static bool next_chunk(struct visit *v)
 		        (refill_locked(v) && claim_own(v));
 	mpp_unlock(&m->lock);
 	return found;
+}
+
+static inline bool next_chunk(struct visit *v)
+{
+	bool said = mpp_likely(mpp_peek(&v->m->rests) == 0);
+
+	if (mpp_unlikely(mpp_job_halted(&v->m->job)))
+		return false;
+	return (said && claim_own(v)) || find_chunk(v, said);
 }
 
 static bool should_leave(struct visit *v)

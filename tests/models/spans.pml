@@ -3,9 +3,9 @@
  * The items of a map: claimed by their visitors, stolen by others, cut off by a cancel, and the job's one end.
  *
  * Models      src/multi.c: span_claim, span_claim_locked, span_cut_locked, refill_from_cursor_locked,
- *             refill_by_stealing_locked, next_chunk, begin, run_one_by_one, end_unrun, claim_any_locked,
- *             count_barred_locked, cut_chunks_locked, mpp_multi_halt, mpp_multi_ended, leave, hand_back,
- *             mpp_multi_ref and _unref; multi.h's M1 to M5 and M7.
+ *             refill_by_stealing_locked, next_chunk, find_chunk, begin, run_one_by_one, end_unrun,
+ *             claim_any_locked, count_barred_locked, cut_chunks_locked, mpp_multi_halt, mpp_multi_ended, leave,
+ *             hand_back, mpp_multi_ref and _unref; multi.h's M1 to M5 and M7.
  * Threads     two visitors, workers of the pool with a reference each; whoever cancels, with the handle.
  * Memory      a store buffer for each thread, in which the edges of the spans lie. With SWIFT owners claim without a
  *             fence and thieves with a barrier, which waits for each thread until its buffer is empty; without it both
@@ -258,7 +258,7 @@ inline steal()
 	n = 0
 }
 
-/* next_chunk() under the lock. */
+/* find_chunk(). */
 inline find()
 {
 	lock(me);
