@@ -200,6 +200,17 @@ test "$(wc -c <svg)" -lt 1000000 || fail "300000 spans make a picture of $(wc -c
 has '75.0 %'
 has 'others'
 
+# Many pools, of which each has a row: looking for them takes no longer for each one more.
+$AWK 'BEGIN {
+	print "["
+	for (i = 1; i <= 200000; i++)
+		printf "{\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"name\":\"thread_sort_index\",\"args\":%s},\n",
+			i, i, "{\"sort_index\":1}"
+	print "{\"ph\":\"X\",\"pid\":7,\"tid\":7,\"ts\":1,\"dur\":1,\"name\":\"lonely\"}]"
+}' >pools.json
+draws pools.json
+has lonely
+
 # ---------------------------------------------------------------------------------------------------------- bad input
 
 : >bad.json

@@ -292,50 +292,96 @@ static void read_member(struct reader *r, const char *key, struct event *e)
 		skip_value(r);
 }
 
+/* Has the table room for an element beyond n? If not it becomes larger, and empty: the caller puts all in again. */
+static bool has_room(struct table *table, size_t n)
+{
+	if (2 * n < table->size)
+		return true;
+	free(table->places);
+	table->size = 4 * n + 64;
+	table->places = allocate(table->size * sizeof table->places[0]);
+	return false;
+}
+
+/* The ids are small numbers that follow each other: near ones get places far from each other. */
+static size_t hash_of(long pid, long tid)
+{
+	const uint64_t mixed = ((uint64_t)pid * 0x9e3779b97f4a7c15 + (uint64_t)tid) * 0x9e3779b97f4a7c15;
+
+	return (size_t)(mixed >> 32);
+}
+
+static size_t *pool_place(const struct trace *t, long pid)
+{
+	const struct table *table = &t->by_pid;
+	size_t i = hash_of(pid, 0) % table->size;
+
+	while (table->places[i] > 0 && t->pools[table->places[i] - 1].pid != pid)
+		i = (i + 1) % table->size;
+	return &table->places[i];
+}
+
 static size_t pool_of(struct trace *t, long pid)
 {
-	for (size_t i = t->npools; i-- > 0;)
-		if (t->pools[i].pid == pid)
-			return i;
+	size_t *found;
+
+	if (!has_room(&t->by_pid, t->npools))
+		for (size_t i = 0; i < t->npools; i++)
+			*pool_place(t, t->pools[i].pid) = i + 1;
+	found = pool_place(t, pid);
+	if (*found > 0)
+		return *found - 1;
 	t->pools = grow(t->pools, &t->npools, &t->pools_room, sizeof t->pools[0]);
 	t->pools[t->npools - 1] = (struct pool){.pid = pid, .order = (double)pid, .start = INFINITY, .end = -INFINITY};
+	*found = t->npools;
 	return t->npools - 1;
+}
+
+static size_t *row_place(const struct trace *t, long pid, long tid)
+{
+	const struct table *table = &t->by_ids;
+	size_t i = hash_of(pid, tid) % table->size;
+
+	for (; table->places[i] > 0; i = (i + 1) % table->size) {
+		const struct row *row = &t->rows[table->places[i] - 1];
+
+		if (row->pid == pid && row->tid == tid)
+			break;
+	}
+	return &table->places[i];
 }
 
 static size_t row_of(struct trace *t, long pid, long tid)
 {
+	size_t *found;
+
 	if (t->last_row < t->nrows && t->rows[t->last_row].pid == pid && t->rows[t->last_row].tid == tid)
 		return t->last_row;
-	for (size_t i = t->nrows; i-- > 0;)
-		if (t->rows[i].pid == pid && t->rows[i].tid == tid)
-			return t->last_row = i;
+	if (!has_room(&t->by_ids, t->nrows))
+		for (size_t i = 0; i < t->nrows; i++)
+			*row_place(t, t->rows[i].pid, t->rows[i].tid) = i + 1;
+	found = row_place(t, pid, tid);
+	if (*found > 0)
+		return t->last_row = *found - 1;
 	t->rows = grow(t->rows, &t->nrows, &t->rows_room, sizeof t->rows[0]);
 	t->rows[t->nrows - 1] = (struct row){.pid = pid, .tid = tid, .order = (double)tid, .pool = pool_of(t, pid)};
+	*found = t->nrows;
 	return t->last_row = t->nrows - 1;
 }
 
-/* The place in the table of functions by name: 0, or the function's index plus 1. */
-static size_t *look_up(const struct trace *t, const char *name, bool wait)
+static size_t *function_place(const struct trace *t, const char *name, bool wait)
 {
+	const struct table *table = &t->by_name;
 	size_t hash = wait;
 
 	for (const char *p = name; *p; p++)
 		hash = 31 * hash + (unsigned char)*p;
-	for (size_t i = hash % t->table_size;; i = (i + 1) % t->table_size) {
-		const struct function *f = t->table[i] ? &t->functions[t->table[i] - 1] : NULL;
+	for (size_t i = hash % table->size;; i = (i + 1) % table->size) {
+		const struct function *f = table->places[i] ? &t->functions[table->places[i] - 1] : NULL;
 
 		if (!f || (f->wait == wait && strcmp(f->name, name) == 0))
-			return &t->table[i];
+			return &table->places[i];
 	}
-}
-
-static void grow_table(struct trace *t)
-{
-	free(t->table);
-	t->table_size = 4 * t->nfunctions + 64;
-	t->table = allocate(t->table_size * sizeof t->table[0]);
-	for (size_t i = 0; i < t->nfunctions; i++)
-		*look_up(t, t->functions[i].name, t->functions[i].wait) = i + 1;
 }
 
 static size_t function_of(struct trace *t, const struct event *e)
@@ -343,9 +389,10 @@ static size_t function_of(struct trace *t, const struct event *e)
 	bool wait = e->category && strcmp(e->category, "wait") == 0;
 	size_t *found;
 
-	if (2 * t->nfunctions >= t->table_size)
-		grow_table(t);
-	found = look_up(t, e->name, wait);
+	if (!has_room(&t->by_name, t->nfunctions))
+		for (size_t i = 0; i < t->nfunctions; i++)
+			*function_place(t, t->functions[i].name, t->functions[i].wait) = i + 1;
+	found = function_place(t, e->name, wait);
 	if (*found > 0)
 		return *found - 1;
 	t->functions = grow(t->functions, &t->nfunctions, &t->functions_room, sizeof t->functions[0]);

@@ -47,6 +47,11 @@ struct function {
 	bool wait;
 };
 
+struct table {                           /* places: 0, or the index of an element plus 1 */
+	size_t *places;
+	size_t size;
+};
+
 struct trace {
 	struct span *spans;
 	struct row *rows;
@@ -56,7 +61,7 @@ struct trace {
 	size_t nspans, nrows, npools, nsamples, nfunctions;
 	size_t spans_room, rows_room, pools_room, samples_room, functions_room;
 	double start, end;
-	size_t *table, table_size;       /* reader.c: functions by name */
+	struct table by_name, by_pid, by_ids;    /* reader.c: functions, pools, rows */
 	size_t last_row;                 /* reader.c: most events are of the same row as the one before */
 };
 
