@@ -1791,9 +1791,12 @@ START_TEST(jumping_clocks_end_times_and_nothing_else)
 	struct gate gate;
 	mppool_result *result;
 	size_t late = 0;
-	mppool *const pool = pool_of(3);
+	mppool *pool;
 	int y;
 
+	if (sizeof(time_t) > sizeof(long))       /* there clock_gettime() has another name, and cannot be wrapped */
+		return;
+	pool = pool_of(3);
 	gate_init(&gate);
 	gated.context = &gate;
 	atomic_store(&jumping, true);
