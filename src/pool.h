@@ -154,6 +154,9 @@ struct mppool {
 	bool finished;                   /* workers leave */
 	size_t nbusy, most_busy;         /* workers that have found something and not come back for more; at most, ever */
 	size_t nhandlers, nidle_handlers, ngenerators;   /* task handlers; registered streams with a generator */
+	size_t ndrawing;                 /* of nhandlers: at a generator, or on the way there or back */
+	unsigned draws;                  /* of streams from the list */
+	bool handler_naps;               /* H3: one sleeps with a deadline */
 	bool draw_stop;
 	struct mpp_stream *draw_first, *draw_last;
 	struct mpp_handler *serving, *left;              /* task handlers; those that have left are to be joined */

@@ -1,17 +1,35 @@
 /* layer 3: task handlers: the threads that call generators.
  *
- * H1  There is an idle task handler, or there are as many as calls of generators that have not ended, hooks and all, or
- *     one is wanted for which there was no thread: so a generator that blocks for ever holds up no other, and neither
- *     does a hook. Looked after by whoever makes it false: a submitter of a generator, and a handler about to enter one.
- *     While one is wanted by everybody who submits or goes for work, too, and, since perhaps nobody does, by who waits
- *     for callbacks: in a moment, and again, for nothing tells when the system has a thread.
+ * H1  There is a task handler that is at no generator, or there are as many as calls of generators that have not
+ *     ended, hooks and all, or one is wanted for which there was no thread: so a generator that blocks for ever holds
+ *     up no other, and neither does a hook. Looked after by whoever makes it false: a submitter of a generator, and a
+ *     handler about to enter one. While one is wanted by everybody who submits or goes for work, too, and, since
+ *     perhaps nobody does, by who waits for callbacks: in a moment, and again, for nothing tells when the system has a
+ *     thread.
  * H2  A handler leaves when there are more of them than live generators and another one is idle, for one that is not
- *     may be in a hook. Who leaves joins those that left before, so at most one ended thread waits to be joined. */
+ *     may be in a hook. Who leaves joins those that left before, so at most one ended thread waits to be joined.
+ * H3  The last handler that is at no generator, while others are, and while there are fewer of them than generators,
+ *     is the *spare*: if it took a stream, another would have to be started (H1), which would do the same, and
+ *     thousands of short generators had hundreds of threads. So it stands by while streams wait: it sleeps for a
+ *     moment at a time, and takes one only after a moment in which nobody did. So there is a thread for each generator
+ *     that blocks, or that the system kept from its CPU for so long, one for all others, and the spare; and who blocks
+ *     holds up others for two moments at most, and only while there are fewer threads than that. Nobody wakes the
+ *     spare for further streams while it naps; while none waits it sleeps without a deadline, and is woken for the
+ *     first. Who comes from a generator takes the next at once: where no thread is to be had, it goes on alone. */
 #include "pool.h"
 
 #include "memory.h"
 
+#define STANDBY 200000           /* nanoseconds that the spare sleeps at first */
+#define STANDBY_MOST 1600000     /* and after several times in which others took streams */
+
 /* --------------------------------------------------------------------------------------------------- the draw list */
+
+/* H3: of handlers that are at no generator there is one. */
+static bool has_spare_locked(const mppool *pool)
+{
+	return pool->ndrawing > 0 && pool->nhandlers == pool->ndrawing + 1 && pool->nhandlers < pool->ngenerators;
+}
 
 void mpp_pool_draw(struct mpp_stream *s)
 {
@@ -25,20 +43,21 @@ void mpp_pool_draw(struct mpp_stream *s)
 		pool->draw_first = s;
 	pool->draw_last = s;
 	mpp_add(&pool->draw_word, 1);
-	if (pool->nidle_handlers > 0)
+	if (pool->nidle_handlers > 0 && !(pool->handler_naps && has_spare_locked(pool)))
 		mpp_wake_one(&pool->draw_word);
 	mpp_pool_unlock(pool);
 }
 
-static struct mpp_stream *next_stream_locked(mppool *pool)
+/* There is one. This handler is at a generator from here on. */
+static struct mpp_stream *take_stream_locked(mppool *pool)
 {
 	struct mpp_stream *s = pool->draw_first;
 
-	if (s) {
-		pool->draw_first = s->next_draw;
-		if (!pool->draw_first)
-			pool->draw_last = NULL;
-	}
+	pool->draw_first = s->next_draw;
+	if (!pool->draw_first)
+		pool->draw_last = NULL;
+	pool->draws++;
+	pool->ndrawing++;
 	return s;
 }
 
@@ -65,25 +84,54 @@ static bool surplus_locked(const mppool *pool)
 	return pool->nhandlers > mpp_max(pool->ngenerators, 1) && pool->nidle_handlers > 0;
 }
 
+/* Only a spare naps, and as long as it does there is no other. */
+static void sleep_locked(mppool *pool, int64_t deadline)
+{
+	uint32_t word = mpp_peek(&pool->draw_word);
+
+	pool->nidle_handlers++;
+	if (deadline != MPP_NEVER)
+		pool->handler_naps = true;
+	mpp_pool_unlock(pool);
+	mpp_park(&pool->draw_word, word, deadline);
+	mpp_lock(&pool->lock);
+	if (deadline != MPP_NEVER)
+		pool->handler_naps = false;
+	pool->nidle_handlers--;
+}
+
+/* H3. Predicate: nothing waits, this is no spare any more, or nobody took a stream for a moment. Who is woken early
+ * does not begin that moment anew. */
+static void stand_by_locked(mppool *pool)
+{
+	unsigned seen = pool->draws;
+	int64_t since = mpp_now(), moment = STANDBY;
+
+	while (pool->draw_first && has_spare_locked(pool)) {
+		if (seen != pool->draws) {
+			seen = pool->draws;
+			since = mpp_now();
+			moment = moment < STANDBY_MOST ? 2 * moment : moment;
+		} else if (mpp_now() - since >= moment) {
+			return;
+		}
+		sleep_locked(pool, since + moment);
+	}
+}
+
 /* Predicate: something to draw, draw_stop, or one handler too many; draw_word changes with each of them. NULL: this
  * handler leaves, and counts no more. */
 static struct mpp_stream *await_stream_locked(mppool *pool)
 {
 	for (;;) {
-		struct mpp_stream *s = next_stream_locked(pool);
-		uint32_t word = mpp_peek(&pool->draw_word);
-
-		if (s)
-			return s;
+		stand_by_locked(pool);
+		if (pool->draw_first)
+			return take_stream_locked(pool);
 		if (pool->draw_stop || surplus_locked(pool)) {
 			pool->nhandlers--;
 			return NULL;
 		}
-		pool->nidle_handlers++;
-		mpp_pool_unlock(pool);
-		mpp_park(&pool->draw_word, word, MPP_NEVER);
-		mpp_lock(&pool->lock);
-		pool->nidle_handlers--;
+		sleep_locked(pool, MPP_NEVER);
 	}
 }
 
@@ -129,17 +177,18 @@ static void depart(struct mpp_handler *h)
 static void serve(struct mpp_handler *h)
 {
 	mppool *pool = h->pool;
+	struct mpp_stream *s;
 
-	for (;;) {
-		struct mpp_stream *s;
-
-		mpp_lock(&pool->lock);
-		s = await_stream_locked(pool);
+	mpp_lock(&pool->lock);
+	s = await_stream_locked(pool);
+	while (s) {
 		mpp_pool_unlock(pool);
-		if (!s)
-			break;
 		draw(h, s);
+		mpp_lock(&pool->lock);
+		pool->ndrawing--;
+		s = pool->draw_first ? take_stream_locked(pool) : await_stream_locked(pool);
 	}
+	mpp_pool_unlock(pool);
 	depart(h);
 }
 
@@ -155,6 +204,7 @@ static void handler_lost(void *arg)
 
 	mpp_pool_returned(h->pool);
 	mpp_lock(&h->pool->lock);
+	h->pool->ndrawing--;
 	h->pool->nhandlers--;            /* first: or the successor would find one handler too many, and leave */
 	mpp_pool_unlock(h->pool);
 	mpp_thread_insist(try_successor, h->pool);
@@ -224,7 +274,7 @@ void mpp_task_handlers_more(mppool *pool)
 	bool more;
 
 	mpp_lock(&pool->lock);
-	more = pool->nidle_handlers == 0 && pool->nhandlers < pool->ngenerators;
+	more = pool->ndrawing == pool->nhandlers && pool->nhandlers < pool->ngenerators;
 	if (!more)
 		mpp_poke(&pool->handler_wanted, false);
 	mpp_pool_unlock(pool);

@@ -1218,6 +1218,69 @@ START_TEST(many_streams_end_one_by_one)
 }
 END_TEST
 
+struct short_source {
+	int left;
+	struct recorder *ends;
+};
+
+static int short_next(void *const args[], void *state)
+{
+	struct short_source *const source = state;
+
+	sched_yield();                   /* so that they come sooner than one thread draws them */
+	if (source->left == 0) {
+		record(source->ends, 0);
+		return MPPOOL_ESTOP;
+	}
+	*(int *)args[0] = source->left--;
+	return 0;
+}
+
+/* No call ends meanwhile, for the workers are held, so no task handler leaves: all that there ever were are counted. A
+ * machine that is busy lets some that do not block look as if they did. */
+START_TEST(generators_that_do_not_block_do_not_start_a_thread_each)
+{
+	enum { N = 3000, FEW = 100 };
+	mppool *const pool = pool_of(1);
+	struct short_source *const sources = calloc(N, sizeof *sources);
+	mppool_result **const results = calloc(N, sizeof(mppool_result *));
+	mppool_iter *blocked;
+	struct gate gate;
+	struct source source = {.length = 10, .gate = &gate};
+	const struct mppool_iterable items = source_items(&source);
+	struct recorder ends;
+	struct hold hold;
+
+	ck_assert(sources && results);
+	gate_init(&gate);
+	recorder_init(&ends);
+	hold_workers(&hold, pool, 1);
+	blocked = stream(pool, false, &sqr_task, &items, 1, 10);
+	gate_wait_arrivals(&gate, 1);
+	for (size_t i = 0; i < N; i++) {
+		struct mppool_iterable few = {.size = sizeof few, .next = short_next, .state = &sources[i]};
+
+		sources[i] = (struct short_source){3, &ends};
+		assert_ok(mppool_map_async(pool, &sqr_task, &few, NULL, 1, NULL, &results[i]));
+	}
+	recorded_wait(&ends, N);
+	ck_assert_uint_lt(threads_named("mppool-task"), FEW);
+	hold_release(&hold);
+	for (size_t i = 0; i < N; i++) {
+		assert_ok(mppool_result_wait(results[i], MPPOOL_FOREVER));
+		mppool_result_free(results[i]);
+	}
+	gate_open(&gate);
+	mppool_iter_free(blocked);
+	ck_assert_uint_eq(threads_settle("mppool-task", 1), 1);
+	pool_finish(pool);
+	recorder_destroy(&ends);
+	gate_destroy(&gate);
+	free(results);
+	free(sources);
+}
+END_TEST
+
 /* A generator that takes from an iterator of the same pool: a pipeline. */
 static int take_next(void *const args[], void *state)
 {
@@ -1750,6 +1813,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, hook_on_the_task_handler_holds_up_no_generator);
 	tcase_add_test(tcase, threads_of_generators_leave_without_waking_all);
 	tcase_add_test(tcase, many_streams_end_one_by_one);
+	tcase_add_test(tcase, generators_that_do_not_block_do_not_start_a_thread_each);
 	tcase_add_test(tcase, generator_that_takes_from_an_iterator_of_its_pool_makes_a_pipeline);
 	tcase_add_test(tcase, generator_may_apply_in_its_own_pool);
 	tcase_add_test(tcase, generator_that_waits_for_its_own_call_gets_edeadlk);

@@ -364,6 +364,32 @@ static void blocked_generator(void)
 	calls_check(&calls);
 }
 
+/* Two do, and the third has to wait for a spare that stands by. Nobody opens the gate before its result is there. */
+static void blocked_generators(void)
+{
+	const struct mppool_iterable first = {.size = sizeof first, .next = wait_and_stop};
+	struct mppool_iterable second = counting(&counter);
+	mppool_iter *blocked[2] = {NULL, NULL};
+
+	gate.open = false;
+	calls_begin(&calls);
+	counter = (struct counter){.length = 1, .fails_at = -1, .calls = &calls};
+	pool = POOL(.workers = 1);
+	for (int i = 0; i < 2; i++)
+		SCHED_EQUAL(mppool_imap(pool, &calls.func, &first, 1, 1, NULL, &blocked[i]), 0);
+	SCHED_EQUAL(mppool_imap(pool, &calls.func, &second, 1, 1, NULL, &iter), 0);
+	calls.accepted = 3;
+	SCHED_EQUAL(next(MPPOOL_FOREVER), 0);
+	sched_open(&gate);
+	SCHED_EQUAL(next(MPPOOL_FOREVER), MPPOOL_ESTOP);
+	for (int i = 0; i < 2; i++)
+		mppool_iter_free(blocked[i]);
+	mppool_iter_free(iter);
+	end_pool(pool);
+	SCHED_EQUAL(calls.finishes, 1);
+	calls_check(&calls);
+}
+
 /* map over a generator: a sink, whose results move as it grows. */
 static void map_of_generator(void)
 {
@@ -406,6 +432,7 @@ const struct sched_scenario sched_streams[] = {
 	{"failing_generator", failing_generator},
 	{"lost_generator", lost_generator},
 	{"blocked_generator", blocked_generator},
+	{"blocked_generators", blocked_generators},
 	{"map_of_generator", map_of_generator},
 	{NULL, NULL},
 };
