@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -461,6 +462,8 @@ int source_next(void *const args[], void *state)
 		atomic_store(&source->after_finish, 1);
 	if (source->gate && (source->block_always || source->place == source->block_at)) {
 		gate_wait(source->gate);
+		while (source->until_stopped && !mppool_should_stop())
+			sched_yield();
 		if (mppool_should_stop())
 			atomic_store(&source->saw_stop, 1);
 	}

@@ -154,6 +154,7 @@ struct source {
 	size_t block_at;                 /* stand at the gate before item block_at, if there is a gate */
 	struct gate *gate;
 	bool block_always;               /* stand at the gate before every item */
+	bool until_stopped;              /* and behind it until mppool_should_stop() says so */
 
 	size_t place;                    /* the next item: only the generator touches it, and it needs no lock */
 	atomic_size_t calls;             /* of next, ended or not */

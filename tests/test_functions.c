@@ -2014,34 +2014,50 @@ START_TEST(fail_fast_ends_a_stream)
 }
 END_TEST
 
-/* Draws an item, and the next one only when it is told to stop. */
+struct told_generator {
+	struct gate gate;
+	int drawn;
+};
+
+/* Draws an item, which fails once the next one is awaited; and that one only when it is told to stop. */
 static int until_told_next(void *const args[], void *state)
 {
-	int *const drawn = state;
+	struct told_generator *const source = state;
 
-	if (*drawn > 0)
+	if (source->drawn++ > 0) {
+		gate_open(&source->gate);
 		while (!mppool_should_stop())
 			sched_yield();
-	*(int *)args[0] = -EXDEV;
-	++*drawn;
+	}
+	*(int *)args[0] = 1;
 	return 0;
+}
+
+static int fail_behind_gate_call(const void *const args[], void *result, void *context)
+{
+	(void)args;
+	(void)result;
+	gate_wait(context);
+	return EXDEV;
 }
 
 START_TEST(fail_fast_tells_the_generator)
 {
-	int drawn = 0;
+	struct told_generator source = {.drawn = 0};
 	mppool_result *result = NULL;
 	mppool *const pool = pool_of(1);
-	const struct mppool_func func = make_func(fail_by_value, 1, sizeof(int), NULL);
-	const struct mppool_iterable items = {.size = sizeof items, .next = until_told_next, .state = &drawn};
+	const struct mppool_func func = make_func(fail_behind_gate_call, 1, 0, &source.gate);
+	const struct mppool_iterable items = {.size = sizeof items, .next = until_told_next, .state = &source};
 
+	gate_init(&source.gate);
 	assert_ok(mppool_map_async(pool, &func, &items, NULL, 1, MPPOOL_CALL(.flags = MPPOOL_FAIL_FAST), &result));
 	assert_code(mppool_result_get(result, NULL, MPPOOL_FOREVER), MPPOOL_ETASK);
 	assert_code(mppool_last_error()->code, EXDEV);
 	ck_assert_uint_eq(mppool_last_error()->index, 0);
-	ck_assert_int_eq(drawn, 2);
+	ck_assert_int_eq(source.drawn, 2);
 	mppool_result_free(result);
 	pool_finish(pool);
+	gate_destroy(&source.gate);
 }
 END_TEST
 

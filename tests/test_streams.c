@@ -813,7 +813,7 @@ START_TEST(iter_free_waits_for_its_generator_and_tells_it_to_stop)
 	struct runner runner;
 	mppool_iter *iter = NULL;
 	gate_init(&gate);
-	struct source source = {.length = 10, .gate = &gate, .block_at = 2};
+	struct source source = {.length = 10, .gate = &gate, .block_at = 2, .until_stopped = true};
 	const struct mppool_iterable items = source_items(&source);
 	int y = -1;
 
