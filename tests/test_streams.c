@@ -2,6 +2,8 @@
  *
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE 1
+#include <config.h>
+
 #include "support.h"
 
 #include <sched.h>
@@ -1185,7 +1187,9 @@ START_TEST(threads_of_generators_leave_without_waking_all)
 		ck_assert_uint_eq(threads_settle("mppool-task", left ? left : 1), left ? left : 1);
 	}
 	ck_assert_int_eq(getrusage(RUSAGE_SELF, &after), 0);
+#ifdef HAVE_FUTEX                /* without it everybody is woken by every wake-up, and looks */
 	ck_assert_int_lt(after.ru_nvcsw - before.ru_nvcsw, MANY * MANY / 3);
+#endif
 	pool_finish(pool);
 	gate_destroy(&gate);
 }
