@@ -507,10 +507,12 @@ START_TEST(test_neighbours_keep_their_names)
 }
 END_TEST
 
-/* The strings of a function are copied before a call returns: the buffer of its name may serve for the next one. */
+/* The strings of a function are copied before a call returns: the buffer of its name may serve for the next one.
+ * The calls are long enough to have a span each. */
 START_TEST(test_functions_may_share_the_buffer_of_their_names)
 {
-	struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+	double time = 0.002;
+	struct mppool_func func = make_func(spin_call, 1, sizeof(int), &time);
 	mppool *pool = traced_pool(1, "buffer");
 	char name[16] = "";
 	struct json j;
