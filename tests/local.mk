@@ -215,9 +215,10 @@ check-is-missing:
 	@echo "=================================================================="
 endif
 
-# The test programs under valgrind: whatever it has to say is a failure, and nothing is suppressed.
+# The test programs under valgrind: whatever it has to say is a failure, but for what tests/valgrind.supp explains.
 VALGRIND_FLAGS = --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
-	--errors-for-leak-kinds=definite,indirect,possible --num-callers=30 --max-threads=8192 --fair-sched=try
+	--errors-for-leak-kinds=definite,indirect,possible --num-callers=30 --max-threads=8192 --fair-sched=try \
+	--suppressions=$(abs_top_srcdir)/tests/valgrind.supp
 
 .PHONY: check-is-missing check-valgrind
 check-valgrind: all
@@ -251,6 +252,7 @@ check-models:
 	@CC='$(CC)' srcdir='$(srcdir)' $(SHELL) $(srcdir)/tests/models.sh
 check-planted:
 	@CC='$(CC)' srcdir='$(srcdir)' python3 $(srcdir)/tests/planted.py
+EXTRA_DIST += tests/valgrind.supp
 EXTRA_DIST += abi/constants abi/suppressions abi/x86_64.abi
 
 # --------------------------------------------------------------------------------------------------- make installcheck

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -415,6 +416,19 @@ START_TEST(open_map_does_not_go_before_its_own_visitors)
 }
 END_TEST
 
+/* Who tells of a job's end wakes the sleepers on its word, and one of those who wait may have freed it by then. */
+START_TEST(word_that_is_gone_may_be_woken)
+{
+	void *const page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	_Atomic uint32_t *const word = page;
+
+	ck_assert_ptr_ne(page, MAP_FAILED);
+	ck_assert_int_eq(munmap(page, 1), 0);
+	mpp_wake_one(word);
+	mpp_wake_all(word);
+}
+END_TEST
+
 /* ----------------------------------------------------------------------------------------------------------- hints */
 
 /* What is looked at without the lock says so when nothing is left, after calls of every kind. */
@@ -455,6 +469,7 @@ static void fill(Suite *suite)
 	tcase = add_case(suite, "park");
 	tcase_add_test(tcase, park_lasts_until_its_deadline);
 	tcase_add_loop_test(tcase, park_sleeps_until_a_far_deadline, 0, 2);
+	tcase_add_test(tcase, word_that_is_gone_may_be_woken);
 	tcase = add_case(suite, "parts");
 	tcase_add_test(tcase, chunks_are_cut_as_python_does);
 	tcase_add_test(tcase, queue_keeps_the_order_over_many_blocks);
