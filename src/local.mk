@@ -29,6 +29,7 @@ library_sources = \
 	src/items.c src/items.h \
 	src/iter.c src/iter.h \
 	src/job.c src/job.h \
+	src/list.h \
 	src/memory.h \
 	src/multi.c src/multi.h \
 	src/output.c src/output.h \

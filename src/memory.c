@@ -13,6 +13,7 @@
  * after free. */
 #include "memory.h"
 
+#include "list.h"
 #include "sync.h"
 #include "thread.h"
 
@@ -89,7 +90,7 @@ struct block {
 };
 
 struct slab {                    /* all fields under the lock of its class */
-	struct slab *next, *prev;        /* in one of the class's two lists */
+	struct mpp_link link;            /* in one of the class's two lists; first, so that those point to the slab */
 	struct block *free;              /* blocks that came back */
 	size_t nfree;                    /* those, and the ones never cut yet */
 	size_t ncut;
@@ -103,8 +104,8 @@ struct magazine {
 
 static struct store {
 	struct mpp_lock lock;
-	struct slab *slabs;              /* slabs with free blocks */
-	struct slab *spent;              /* the others, kept in sight of who looks for leaks */
+	struct mpp_list slabs;           /* those with free blocks */
+	struct mpp_list spent;           /* the others, kept in sight of who looks for leaks */
 	size_t nempty;                   /* slabs with no block in use */
 	struct magazine *full, *empty;   /* the depot */
 	size_t nfull;
@@ -131,25 +132,6 @@ static size_t class_of(size_t size)
 static size_t blocks_in_slab(size_t class)
 {
 	return (SLAB_BYTES - mpp_round_up(sizeof(struct slab), MPP_LINE)) / ((class + 1) * MPP_LINE);
-}
-
-static void slab_link(struct slab **list, struct slab *s)
-{
-	s->prev = NULL;
-	s->next = *list;
-	if (s->next)
-		s->next->prev = s;
-	*list = s;
-}
-
-static void slab_unlink(struct slab **list, struct slab *s)
-{
-	if (s->prev)
-		s->prev->next = s->next;
-	else
-		*list = s->next;
-	if (s->next)
-		s->next->prev = s->prev;
 }
 
 /* The lock is free while the system gives memory: it may take long. */
@@ -183,8 +165,8 @@ static struct slab *slab_give_locked(struct store *c, size_t class, struct block
 	b->next = s->free;
 	s->free = b;
 	if (s->nfree++ == 0) {
-		slab_unlink(&c->spent, s);
-		slab_link(&c->slabs, s);
+		mpp_list_remove(&c->spent, &s->link);
+		mpp_list_prepend(&c->slabs, &s->link);
 	}
 	if (s->nfree < blocks_in_slab(class))
 		return NULL;
@@ -192,7 +174,7 @@ static struct slab *slab_give_locked(struct store *c, size_t class, struct block
 		c->nempty++;
 		return NULL;
 	}
-	slab_unlink(&c->slabs, s);
+	mpp_list_remove(&c->slabs, &s->link);
 	return s;
 }
 
@@ -208,14 +190,14 @@ static void load_locked(struct store *c, size_t class, struct magazine *m)
 {
 	struct slab *s;
 
-	while (m->count < ROUNDS && (s = c->slabs) != NULL) {
+	while (m->count < ROUNDS && (s = mpp_entry(c->slabs.first, struct slab, link)) != NULL) {
 		if (s->nfree == blocks_in_slab(class))
 			c->nempty--;
 		while (m->count < ROUNDS && s->nfree > 0)
 			m->round[m->count++] = slab_take_locked(s, class);
 		if (s->nfree == 0) {
-			slab_unlink(&c->slabs, s);
-			slab_link(&c->spent, s);
+			mpp_list_remove(&c->slabs, &s->link);
+			mpp_list_prepend(&c->spent, &s->link);
 		}
 	}
 }
@@ -223,19 +205,18 @@ static void load_locked(struct store *c, size_t class, struct magazine *m)
 /* Gives all rounds back to the slabs. */
 static void unload(struct store *c, size_t class, struct magazine *m)
 {
-	struct slab *gone = NULL, *s;
+	struct mpp_list gone = {NULL, NULL};
+	struct slab *s;
 
 	mpp_lock(&c->lock);
 	while (m->count > 0) {
 		s = slab_give_locked(c, class, m->round[--m->count]);
-		if (s) {
-			s->next = gone;
-			gone = s;
-		}
+		if (s)
+			mpp_list_prepend(&gone, &s->link);
 	}
 	mpp_unlock(&c->lock);
-	while ((s = gone) != NULL) {
-		gone = s->next;
+	while ((s = mpp_entry(gone.first, struct slab, link)) != NULL) {
+		mpp_list_remove(&gone, &s->link);
 		free(s);
 	}
 }
@@ -310,7 +291,7 @@ static bool reload(size_t class, struct cache *mine)
 		if (!fresh)
 			return false;
 		mpp_lock(&c->lock);
-		slab_link(&c->slabs, fresh);
+		mpp_list_prepend(&c->slabs, &fresh->link);
 		c->nempty++;
 		reload_locked(c, class, mine);
 		mpp_unlock(&c->lock);

@@ -38,6 +38,7 @@
 #define MPP_MULTI_H
 
 #include "job.h"
+#include "list.h"
 
 struct mpp_block;
 
@@ -90,8 +91,8 @@ struct mpp_multi {
 
 	bool started;                                    /* the lock: MPP_LIMITED: no longer counted among the waiting calls */
 	_Atomic bool listed;                             /* the pool's lock writes: in its list of open jobs */
-	struct mpp_multi *prev_open, *next_open;         /* the pool's lock */
-	struct mpp_multi *prev_live, *next_live;         /* the pool's lock: all that have not completed */
+	struct mpp_link open;                            /* the pool's lock: in its list of open jobs, if it is listed */
+	struct mpp_link live;                            /* the pool's lock: in that of all that have not completed */
 	unsigned sweep;                                  /* the pool's lock: the last sweep that came by */
 	_Atomic uint32_t helpers;                        /* who waits for the job, and would run items of it */
 	_Atomic uint32_t signal;                         /* they sleep on it; it changes when they should look */
@@ -125,6 +126,11 @@ int mpp_array_new(mppool *pool, struct mpp_func *func, const struct mpp_items *i
 
 /* Where results go that nobody wants: small ones into a visitor's stack, others must be kept. */
 #define MPP_SCRATCH 256
+
+static inline struct mpp_multi *mpp_multi_next_live(const struct mpp_multi *m)
+{
+	return mpp_entry(m->live.next, struct mpp_multi, live);
+}
 
 static inline bool mpp_job_has_generator(const struct mpp_job *job)
 {

@@ -10,7 +10,7 @@
 static bool nothing_waits_locked(const mppool *pool)
 {
 	for (int p = 0; p < MPP_PRIORITIES; p++)
-		if (pool->queue[p].count > 0 || pool->open_first[p])
+		if (pool->queue[p].count > 0 || mpp_pool_open(pool, p))
 			return false;
 	return true;
 }
@@ -24,12 +24,12 @@ static bool quiescent_locked(const mppool *pool)
 /* All that live are streams whose drawing waits for a consumer? They are gone through only once nothing else is left. */
 static bool all_paused_locked(const mppool *pool)
 {
-	const struct mpp_multi *m = pool->live_first;
+	const struct mpp_multi *m = mpp_pool_live(pool);
 
 	if (pool->registered != pool->nlive)
 		return false;
 	while (m && m->job.kind == MPP_STREAM && mpp_load_seq(&mpp_stream_of(m)->drawing) == MPP_DRAW_IDLE)
-		m = m->next_live;
+		m = mpp_multi_next_live(m);
 	return m == NULL;
 }
 
@@ -134,27 +134,14 @@ static size_t items_of(const struct mpp_job *job)
 static void append_live_locked(mppool *pool, struct mpp_multi *m)
 {
 	m->sweep = pool->sweep;
-	m->next_live = NULL;
-	m->prev_live = pool->live_last;
 	pool->nlive++;
-	if (pool->live_last)
-		pool->live_last->next_live = m;
-	else
-		pool->live_first = m;
-	pool->live_last = m;
+	mpp_list_append(&pool->live, &m->live);
 }
 
 static void remove_live_locked(mppool *pool, struct mpp_multi *m)
 {
 	pool->nlive--;
-	if (m->prev_live)
-		m->prev_live->next_live = m->next_live;
-	else
-		pool->live_first = m->next_live;
-	if (m->next_live)
-		m->next_live->prev_live = m->prev_live;
-	else
-		pool->live_last = m->prev_live;
+	mpp_list_remove(&pool->live, &m->live);
 }
 
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job)
@@ -235,7 +222,7 @@ static struct mpp_multi *sweep_next(mppool *pool, unsigned sweep)
 	struct mpp_multi *m;
 
 	mpp_lock(&pool->lock);
-	m = pool->live_first;
+	m = mpp_pool_live(pool);
 	if (m && pool->sweep == sweep && m->sweep != sweep) {
 		remove_live_locked(pool, m);
 		append_live_locked(pool, m);
@@ -306,7 +293,7 @@ static void close_open_streams(mppool *pool)
 
 		mpp_lock(&pool->lock);
 		for (int p = 0; p < MPP_PRIORITIES && !m; p++)
-			m = pool->open_first[p];
+			m = mpp_pool_open(pool, p);
 		if (m)
 			mpp_pool_unlist_locked(m);
 		mpp_pool_unlock(pool);
@@ -547,8 +534,8 @@ static void abandon(mppool *pool)
 	abandon_singles(pool);
 	free_handlers(pool->serving);
 	free_handlers(pool->left);
-	for (m = pool->live_first; m; m = next) {
-		next = m->next_live;
+	for (m = mpp_pool_live(pool); m; m = next) {
+		next = mpp_multi_next_live(m);
 		mpp_job_abandon_queued(&m->job);
 	}
 	mpp_callbacks_abandon(pool);

@@ -138,7 +138,7 @@ struct mppool {
 	struct mpp_queue queue[MPP_PRIORITIES];          /* struct mpp_job: singles, and multis not yet exhausted */
 	size_t queued_multis[MPP_PRIORITIES];            /* how many of them are multis */
 	/* Streams with items to claim, and arrays to which a visitor gave something back. */
-	struct mpp_multi *open_first[MPP_PRIORITIES], *open_last[MPP_PRIORITIES];
+	struct mpp_list open[MPP_PRIORITIES];
 	size_t open_streams[MPP_PRIORITIES];             /* how many of them are streams */
 	unsigned alternate;              /* queue and open streams take turns */
 	unsigned passed;                 /* takes that went past a lower priority */
@@ -147,7 +147,7 @@ struct mppool {
 	_Atomic bool handler_wanted;                     /* H1: there was no thread for a task handler; the lock writes */
 	size_t waiting;                  /* calls that have not started, counted with a queue limit */
 	size_t room_waiters;
-	struct mpp_multi *live_first, *live_last;        /* that have not completed: the longer ago swept, the earlier */
+	struct mpp_list live;            /* multis that have not completed: the longer ago swept, the earlier */
 	unsigned sweep;                  /* the newest: of a close, or of a stop, which is the last */
 	size_t nlive;                    /* of those that are registered: multis, until their items have ended */
 	size_t registered;               /* jobs, until they ended and their hooks have returned */
@@ -223,6 +223,17 @@ void mpp_worker_unpark(struct mpp_worker *worker);
 
 /* There is new work in a deque, or more of it in a multi that is listed: P2, P4. */
 void mpp_pool_notify(mppool *pool);
+
+/* The first of the live multis, and of the open ones; NULL: there is none. */
+static inline struct mpp_multi *mpp_pool_live(const mppool *pool)
+{
+	return mpp_entry(pool->live.first, struct mpp_multi, live);
+}
+
+static inline struct mpp_multi *mpp_pool_open(const mppool *pool, int priority_index)
+{
+	return mpp_entry(pool->open[priority_index].first, struct mpp_multi, open);
+}
 
 /* Brings hints up to date after the queue or the open list changed. */
 void mpp_pool_hints_locked(mppool *pool);

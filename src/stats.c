@@ -72,7 +72,7 @@ static uint64_t drawn_locked(const mppool *pool)
 	uint64_t drawn = 0;
 	size_t left = pool->ngenerators;
 
-	for (const struct mpp_multi *m = pool->live_first; m && left > 0; m = m->next_live)
+	for (const struct mpp_multi *m = mpp_pool_live(pool); m && left > 0; m = mpp_multi_next_live(m))
 		if (m->items.next) {
 			drawn += mpp_load(&m->limit);
 			left--;

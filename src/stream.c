@@ -39,30 +39,17 @@ static struct mpp_block *block_new(const struct mpp_stream *s)
 	return b;
 }
 
+static struct mpp_block *block_at(struct mpp_link *link)
+{
+	return mpp_entry(link, struct mpp_block, link);
+}
+
 static void append_locked(struct mpp_stream *s, struct mpp_block *b)
 {
 	b->first = mpp_peek(&s->multi.limit);
-	b->next = NULL;
-	b->prev = s->tail;
-	if (s->tail)
-		s->tail->next = b;
-	else
-		s->head = b;
-	s->tail = b;
+	mpp_list_append(&s->blocks, &b->link);
 	if (!s->claiming)
 		s->claiming = b;
-}
-
-static void unlink_locked(struct mpp_stream *s, struct mpp_block *b)
-{
-	if (b->prev)
-		b->prev->next = b->next;
-	else
-		s->head = b->next;
-	if (b->next)
-		b->next->prev = b->prev;
-	else
-		s->tail = b->prev;
 }
 
 /* All its items were taken: S3. One block is kept for the next need. */
@@ -70,7 +57,7 @@ static void block_gone(struct mpp_stream *s, struct mpp_block *b)
 {
 	block_reset(s, b);
 	mpp_lock(&s->multi.lock);
-	unlink_locked(s, b);
+	mpp_list_remove(&s->blocks, &b->link);
 	if (!s->spare) {
 		s->spare = b;
 		b = NULL;
@@ -163,7 +150,7 @@ int mpp_stream_new(mppool *pool, struct mpp_func *func, const struct mpp_items *
 
 void mpp_stream_drop_results(struct mpp_stream *s)
 {
-	for (struct mpp_block *b = s->head; b; b = b->next)
+	for (struct mpp_block *b = block_at(s->blocks.first); b; b = block_at(b->link.next))
 		for (size_t i = 0; i < s->block_items; i++)
 			if (mpp_peek(&b->slot[i].state) == MPP_SLOT_READY && b->slot[i].code == 0)
 				s->multi.job.func->f.drop_result(b->results + i * s->result_stride,
@@ -174,8 +161,8 @@ void mpp_stream_fini(struct mpp_stream *s)
 {
 	struct mpp_block *b, *next;
 
-	for (b = s->head; b; b = next) {
-		next = b->next;
+	for (b = block_at(s->blocks.first); b; b = next) {
+		next = block_at(b->link.next);
 		for (size_t i = 0; i < s->block_items; i++)
 			if (b->slot[i].failure)
 				mpp_failure_free(b->slot[i].failure);
@@ -220,7 +207,7 @@ struct mpp_block *mpp_stream_claim_locked(struct mpp_stream *s, size_t units_wan
 	*ret_units = units;
 	m->cursor = mpp_min(m->cursor + units * m->unit, mpp_load(&m->limit));
 	if (m->cursor == b->first + s->block_items)
-		s->claiming = b->next;
+		s->claiming = block_at(b->link.next);
 	return b;
 }
 
@@ -361,13 +348,13 @@ struct drawer {
 	struct mpp_trace_span span;
 };
 
-/* The tail's first open slot; a new tail where there is none. NULL: no memory. */
+/* The last block if it has an open slot; a new one where there is none. NULL: no memory. */
 static struct mpp_block *block_to_draw_into(struct mpp_stream *s)
 {
 	struct mpp_block *b, *fresh;
 
 	mpp_lock(&s->multi.lock);
-	b = s->tail;
+	b = block_at(s->blocks.last);
 	if (b && mpp_peek(&s->multi.limit) < b->first + s->block_items) {
 		mpp_unlock(&s->multi.lock);
 		return b;
@@ -708,7 +695,7 @@ static struct mpp_block *block_to_read(struct mpp_stream *s)
 {
 	if (!s->reading) {
 		mpp_lock(&s->multi.lock);
-		s->reading = s->head;
+		s->reading = block_at(s->blocks.first);
 		mpp_unlock(&s->multi.lock);
 	}
 	return s->reading;

@@ -42,7 +42,7 @@ struct mpp_slot_head {
 };
 
 struct mpp_block {
-	struct mpp_block *prev, *next;   /* the job's lock */
+	struct mpp_link link;            /* the job's lock: in its stream's list */
 	size_t first;                    /* index of its first item */
 	_Atomic size_t left;             /* items that were neither taken nor dropped */
 	char *args, *results;            /* behind the heads */
@@ -58,7 +58,8 @@ struct mpp_stream {
 	size_t arg_stride;               /* constant: bytes of all arguments of an item; 0: columns */
 	size_t result_stride;            /* constant: bytes of a result in a block */
 
-	struct mpp_block *head, *tail, *spare;   /* the job's lock; the tail's open slots are the drawer's */
+	struct mpp_list blocks;          /* the job's lock: the oldest first; the last one's open slots are the drawer's */
+	struct mpp_block *spare;         /* the job's lock */
 	struct mpp_block *claiming;      /* the job's lock: has the cursor's item; NULL: that was not drawn yet */
 	_Atomic uint32_t drawing;        /* enum mpp_drawing: the job's lock writes, S1 reads */
 	_Atomic size_t buffer;           /* SIZE_MAX: no bound; lifted by close */

@@ -132,8 +132,8 @@ void mpp_pool_hints_locked(mppool *pool)
 	int urgent = -1;
 
 	for (int p = 0; p < MPP_PRIORITIES; p++) {
-		queued += pool->queue[p].count + (pool->open_first[p] != NULL);
-		if (pool->queue[p].count > 0 || pool->open_first[p])
+		queued += pool->queue[p].count + (mpp_pool_open(pool, p) != NULL);
+		if (pool->queue[p].count > 0 || mpp_pool_open(pool, p))
 			urgent = 2 * p;
 		if (pool->open_streams[p] > 0)   /* an open array does not go before its own visitors */
 			urgent = 2 * p + 1;
@@ -177,13 +177,7 @@ static void append_open_locked(mppool *pool, struct mpp_multi *m)
 {
 	int p = m->job.priority + 1;
 
-	m->next_open = NULL;
-	m->prev_open = pool->open_last[p];
-	if (pool->open_last[p])
-		pool->open_last[p]->next_open = m;
-	else
-		pool->open_first[p] = m;
-	pool->open_last[p] = m;
+	mpp_list_append(&pool->open[p], &m->open);
 	pool->open_streams[p] += m->job.kind == MPP_STREAM;
 }
 
@@ -191,14 +185,7 @@ static void remove_open_locked(mppool *pool, struct mpp_multi *m)
 {
 	int p = m->job.priority + 1;
 
-	if (m->prev_open)
-		m->prev_open->next_open = m->next_open;
-	else
-		pool->open_first[p] = m->next_open;
-	if (m->next_open)
-		m->next_open->prev_open = m->prev_open;
-	else
-		pool->open_last[p] = m->prev_open;
+	mpp_list_remove(&pool->open[p], &m->open);
 	pool->open_streams[p] -= m->job.kind == MPP_STREAM;
 }
 
@@ -279,7 +266,7 @@ static int pick_priority_locked(mppool *pool)
 	int best = -1, next = -1;
 
 	for (int p = MPP_PRIORITIES - 1; p >= 0; p--) {
-		if (pool->queue[p].count == 0 && !pool->open_first[p])
+		if (pool->queue[p].count == 0 && !mpp_pool_open(pool, p))
 			continue;
 		if (best < 0)
 			best = p;
@@ -361,8 +348,8 @@ static enum taken take_locked(struct mpp_worker *w, struct work *work)
 	batch = open_batch_locked(pool);         /* once: its owner needs no lock to come to its end */
 	if (batch && batch->batch_priority < p)
 		batch = NULL;                    /* it goes before what has its priority or a lower one, as it is older */
-	if (pool->open_first[p] && ((!head && !batch) || ++pool->alternate % 2)) {
-		work->multi = pool->open_first[p];
+	if (mpp_pool_open(pool, p) && ((!head && !batch) || ++pool->alternate % 2)) {
+		work->multi = mpp_pool_open(pool, p);
 		work->open = true;
 		remove_open_locked(pool, work->multi);
 		append_open_locked(pool, work->multi);

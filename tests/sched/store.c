@@ -73,9 +73,9 @@ static void empty_store(void)
 
 		free_magazines(c, class, c->full);
 		free_magazines(c, class, c->empty);
-		while ((s = c->slabs) != NULL) {
+		while ((s = mpp_entry(c->slabs.first, struct slab, link)) != NULL) {
 			SCHED_EQUAL(s->nfree, blocks_in_slab(class));
-			c->slabs = s->next;
+			mpp_list_remove(&c->slabs, &s->link);
 			sched_free(s);
 		}
 		c->full = c->empty = NULL;
