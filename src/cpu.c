@@ -4,6 +4,8 @@
 #endif
 #include "cpu.h"
 
+#include "memory.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -166,7 +168,7 @@ static bool next_line(struct search *s, FILE *file)
 
 int mpp_cpu_quota(const char *cgroup, const char *root)
 {
-	struct search *s = malloc(sizeof *s);
+	struct search *s = mpp_alloc(sizeof *s);
 	FILE *file = s ? fopen(cgroup, "re") : NULL;
 	int least = INT_MAX;
 
@@ -174,7 +176,7 @@ int mpp_cpu_quota(const char *cgroup, const char *root)
 		least = fewer(least, quota_of_line(s, root));
 	if (file)
 		fclose(file);
-	free(s);
+	mpp_free(s);
 	return least;
 }
 
