@@ -335,6 +335,15 @@ int mpp_task_handler_start(mppool *pool);
 void mpp_task_handlers_more(mppool *pool);       /* another one, if generators that block could hold up others */
 int mpp_result_handler_start(mppool *pool);
 
+/* Nanoseconds that one who stands by sleeps at a time, a worker (P6) or a task handler (H3): at first, and the next time
+ * if others get on well, up to eight times as long. */
+#define MPP_STANDBY 200000
+
+static inline int64_t mpp_standby_longer(int64_t moment)
+{
+	return moment < 8 * MPP_STANDBY ? 2 * moment : moment;
+}
+
 /* By whoever comes by: tries again where no thread was to be had. */
 static inline void mpp_pool_refill(mppool *pool)
 {

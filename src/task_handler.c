@@ -20,9 +20,6 @@
 
 #include "memory.h"
 
-#define STANDBY 200000           /* nanoseconds that the spare sleeps at first */
-#define STANDBY_MOST 1600000     /* and after several times in which others took streams */
-
 /* --------------------------------------------------------------------------------------------------- the draw list */
 
 /* H3: of handlers that are at no generator there is one. */
@@ -105,13 +102,13 @@ static void sleep_locked(mppool *pool, int64_t deadline)
 static void stand_by_locked(mppool *pool)
 {
 	unsigned seen = pool->draws;
-	int64_t since = mpp_now(), moment = STANDBY;
+	int64_t since = mpp_now(), moment = MPP_STANDBY;
 
 	while (pool->draw_first && has_spare_locked(pool)) {
 		if (seen != pool->draws) {
 			seen = pool->draws;
 			since = mpp_now();
-			moment = moment < STANDBY_MOST ? 2 * moment : moment;
+			moment = mpp_standby_longer(moment);
 		} else if (mpp_now() - since >= moment) {
 			return;
 		}

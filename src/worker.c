@@ -11,8 +11,6 @@
 #define QUICK 4000               /* nanoseconds that a batch may take for the next one to be twice as large */
 #define SLOW 20000               /* and for the next one to be a single call again */
 #define BACKLOG 64               /* calls that wait although one worker is at them in haste: then others help */
-#define STANDBY 200000           /* nanoseconds that one who stands by sleeps at first */
-#define STANDBY_MOST 1600000     /* and after several times in which all went well */
 #define LIVELY 1000000           /* nanoseconds between two batches that make looking about for a third worth while */
 #define PATIENCE 1000            /* takes that may go past a lower priority before it has one */
 #define PAUSES 16                /* between two looks whether more calls have come, where many do */
@@ -704,12 +702,12 @@ static int64_t untaken_since_locked(mppool *pool)
 static void stand_by_locked(struct mpp_worker *w)
 {
 	mppool *pool = w->pool;
-	int64_t moment = STANDBY;
+	int64_t moment = MPP_STANDBY;
 
 	do {
 		pool->standby = w;
 		sleep_locked(w, untaken_since_locked(pool) + moment);
-		moment = moment < STANDBY_MOST ? 2 * moment : moment;
+		moment = mpp_standby_longer(moment);
 		if (pool->standby != w)
 			return;          /* it was woken */
 		pool->standby = NULL;
