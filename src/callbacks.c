@@ -8,7 +8,7 @@
  * C3  The event is raised while the list is not empty. Both change under the lock. */
 #include "pool.h"
 
-#define MOMENT 10000000          /* nanoseconds */
+#define MOMENT 10000000          /* nanoseconds between two tries to start a task handler that is wanted: H1 */
 
 /* -------------------------------------------------------------------------------------------------------- the list */
 
