@@ -90,6 +90,8 @@ void mpp_pool_unlock_and_wake(mppool *pool)
 		mpp_wake_all(&pool->gone_word);
 	if (wakes & MPP_WAKE_IDLERS)
 		mpp_wake_all(&pool->idle_word);
+	if (wakes & MPP_WAKE_DRAWER)
+		mpp_wake_one(&pool->draw_word);
 }
 
 void mpp_pool_advance_locked(mppool *pool)
@@ -179,7 +181,7 @@ void mpp_pool_unregister_locked(mppool *pool, bool generator)
 	pool->ngenerators--;
 	if (pool->nhandlers > mpp_max(pool->ngenerators, 1) && pool->nidle_handlers > 0) {
 		mpp_add(&pool->draw_word, 1);
-		mpp_wake_one(&pool->draw_word);  /* it leaves, or is needed, and then whoever is idle next looks again */
+		pool->wakes |= MPP_WAKE_DRAWER;  /* it leaves, or is needed, and then whoever is idle next looks again */
 	}
 }
 

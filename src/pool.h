@@ -199,7 +199,8 @@ enum mpp_wakes {
 	MPP_WAKE_DRAWERS = 1,            /* all who sleep on draw_word */
 	MPP_WAKE_CALLERS = 2,            /* on due_word */
 	MPP_WAKE_JOINERS = 4,            /* on gone_word */
-	MPP_WAKE_IDLERS = 8              /* on idle_word */
+	MPP_WAKE_IDLERS = 8,             /* on idle_word */
+	MPP_WAKE_DRAWER = 16             /* one of those on draw_word */
 };
 void mpp_pool_unlock_and_wake(mppool *pool);
 
