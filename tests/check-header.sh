@@ -10,7 +10,7 @@ trap 'rm -rf "$tmp"' EXIT
 status=0
 limit=
 if timeout 1 true 2>/dev/null; then
-	limit="timeout $((20 * MPPOOL_TEST_TIMEOUT_FACTOR))"
+	limit="timeout $((60 * MPPOOL_TEST_TIMEOUT_FACTOR))"
 fi
 sugar=$srcdir/tests/header_sugar.c
 warnings='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Werror'

@@ -11,7 +11,7 @@ status=0
 flags="-std=gnu11 -Wall -Wextra -Wpedantic -Wshadow -Werror -I$srcdir/include $SAN_CFLAGS $PTHREAD_CFLAGS"
 limit=
 if timeout 1 true 2>/dev/null; then
-	limit="timeout $((20 * MPPOOL_TEST_TIMEOUT_FACTOR))"
+	limit="timeout $((60 * MPPOOL_TEST_TIMEOUT_FACTOR))"
 fi
 declared=0
 compiled=0

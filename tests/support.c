@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 10.0                            /* seconds, times the factor, for what should come at once */
+#define PATIENCE 30.0                            /* seconds, times the factor, for what should come at once */
 
 /* ---------------------------------------------------------------------------------------------------- the watchdog */
 

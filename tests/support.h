@@ -29,7 +29,7 @@ int run_suite(const char *name, void (*fill)(Suite *suite), int argc, char **arg
 /* A new test case of the suite: its tests get TEST_SECONDS each, times MPPOOL_TEST_TIMEOUT_FACTOR. */
 TCase *add_case(Suite *suite, const char *name);
 
-#define TEST_SECONDS 20.0
+#define TEST_SECONDS 60.0
 double timeout_factor(void);                     /* MPPOOL_TEST_TIMEOUT_FACTOR, at least 1 */
 bool under_valgrind(void);                       /* MPPOOL_TEST_VALGRIND is set, or valgrind runs the program */
 
