@@ -119,8 +119,9 @@ static struct sched_gate at_work, may_go;
 
 static int stay_call(const void *const args[], void *ret, void *context)
 {
-	(void)context;
-	sched_count(&calls.runs);
+	struct calls *const own = context;
+
+	sched_count(&own->runs);
 	*(long *)ret = 2 * *(const int *)args[0];
 	sched_open(&at_work);
 	sched_await(&may_go);
@@ -284,18 +285,7 @@ static void queue_limit_against_stop(void)
 	calls_check(&calls);
 }
 
-static struct sched_gate begun, open_up;
 static unsigned opened;
-
-static int wait_for_gate(const void *const args[], void *ret, void *context)
-{
-	(void)context;
-	sched_count(&outer.runs);
-	sched_open(&begun);
-	sched_await(&open_up);
-	*(long *)ret = 2L * *(const int *)args[0];
-	return 0;
-}
 
 static void submit_when_there_is_room(void *unused)
 {
@@ -311,18 +301,18 @@ static void queue_limit_is_kept(void)
 
 	calls_begin(&calls);
 	calls_begin(&outer);
-	outer.func.call = wait_for_gate;
-	begun.open = open_up.open = false;
+	outer.func.call = stay_call;
+	at_work.open = may_go.open = false;
 	opened = 0;
 	pool = POOL(.workers = 1, .queue_limit = 1);
 	first = submit(pool, &outer, 1, NULL);
-	sched_await(&begun);
+	sched_await(&at_work);
 	second = submit(pool, &calls, 2, NULL);
 	submitter = sched_spawn("submitter", submit_when_there_is_room, NULL);
 	for (int i = 0; i < 3; i++)
 		sched_pass();
 	sched_count(&opened);
-	sched_open(&open_up);
+	sched_open(&may_go);
 	sched_join(submitter);
 	take(&calls, result, 3);
 	take(&calls, second, 2);
