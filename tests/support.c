@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -699,4 +700,66 @@ void pause_briefly(void)
 
 	while (nanosleep(&left, &left) != 0)
 		;
+}
+
+/* --------------------------------------------------------------------------------------------------------------- forks */
+
+static bool is_this_thread(const char *tid)
+{
+	return strtol(tid, NULL, 10) == thread_id();
+}
+
+static long visit_awake_beside_us(const char *tid, const char *unused)
+{
+	char line[128];
+
+	(void)unused;
+	if (is_this_thread(tid))
+		return 0;
+	task_line(tid, "status", "State:", line);
+	return !strstr(line, "sleeping");
+}
+
+static long visit_switches_beside_us(const char *tid, const char *unused)
+{
+	(void)unused;
+	return is_this_thread(tid) ? 0 : visit_switches(tid, "");
+}
+
+/* All others sleep at the same time: who is seen asleep, and woken then by somebody who is seen asleep later, has been
+ * woken by somebody who has switched. */
+static bool others_sleep(void)
+{
+	const long before = each_thread(visit_switches_beside_us, "");
+
+	return each_thread(visit_awake_beside_us, "") == 0 && each_thread(visit_switches_beside_us, "") == before;
+}
+
+pid_t fork_watched(void)
+{
+	while (UNDER_ASAN && !others_sleep())
+		nap();
+	const pid_t child = fork();
+	if (child == 0)
+		alarm((unsigned)(PATIENCE * timeout_factor()));
+	return child;
+}
+
+/* What the parent's threads had on their stacks is out of reach in the child: valgrind would take it for lost. */
+_Noreturn void child_leaves(void)
+{
+	if (under_valgrind())
+		execlp("true", "true", (char *)NULL);
+	_exit(0);
+}
+
+void child_ends_well(pid_t child)
+{
+	int status = 0;
+
+	ck_assert_int_gt(child, 0);
+	while (waitpid(child, &status, 0) < 0)
+		ck_assert_int_eq(errno, EINTR);
+	ck_assert_msg(WIFEXITED(status), "the child was killed by signal %d", WTERMSIG(status));
+	ck_assert_msg(WEXITSTATUS(status) == 0, "the child failed in line %d (modulo 250)", WEXITSTATUS(status) - 1);
 }

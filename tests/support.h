@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* ------------------------------------------------------------------------------------------------ the main program */
 
@@ -200,5 +201,20 @@ double seconds_now(void);                        /* monotonic */
 double cpu_seconds(void);                        /* used by the whole process */
 long context_switches(const char *prefix);       /* of both kinds, of the threads whose name begins so; "": all */
 void pause_briefly(void);                        /* only to show that nothing happens: 50 ms, more with the factor */
+
+/* --------------------------------------------------------------------------------------------------------------- forks */
+
+/* fork(), with a watchdog for the child, since no timer comes with it. Under the address sanitizer, whose allocator a
+ * child finds locked for ever if another thread was in it, not before all other threads sleep. */
+pid_t fork_watched(void);
+
+/* The child says what went wrong by its exit status: the line of the check that failed. */
+#define CHILD_CHECK(condition)                                                                                         \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			_exit(__LINE__ % 250 + 1);                                                                     \
+	} while (0)
+_Noreturn void child_leaves(void);               /* nothing went wrong */
+void child_ends_well(pid_t child);               /* in the parent: waits for that */
 
 #endif

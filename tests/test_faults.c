@@ -373,18 +373,6 @@ static int status_of(pid_t child)
 	return status;
 }
 
-/* A child that hangs is ended: no timer of its parent's comes with a fork. */
-static pid_t fork_watched(void)
-{
-	const pid_t child = fork();
-
-	if (child == 0) {
-		signal(SIGALRM, SIG_DFL);
-		alarm((unsigned)(15 * timeout_factor()));
-	}
-	return child;
-}
-
 /* In the child of a fork at any moment: the inherited pool is refused and can be destroyed, and another one works. */
 static _Noreturn void be_a_child(mppool *inherited)
 {

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SLOW (UNDER_ASAN || UNDER_TSAN || under_valgrind())
@@ -1523,40 +1522,6 @@ START_TEST(generator_waits_for_its_own_pool)
 END_TEST
 
 /* -------------------------------------------------------------------------------------------------------------- fork */
-
-/* The child of a fork says what went wrong by its exit status: the line of the check that failed. */
-#define CHILD_CHECK(condition)                                                                                         \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			_exit(__LINE__ % 250 + 1);                                                                     \
-	} while (0)
-
-static pid_t fork_watched(void)
-{
-	const pid_t child = fork();
-
-	if (child == 0)
-		alarm((unsigned)(15 * timeout_factor()));        /* no timer comes with a fork */
-	return child;
-}
-
-static void child_leaves(void)
-{
-	if (under_valgrind())                            /* the stacks of the parent's threads are out of reach */
-		execlp("true", "true", (char *)NULL);
-	_exit(0);
-}
-
-static void child_ends_well(pid_t child)
-{
-	int status = 0;
-
-	ck_assert_int_gt(child, 0);
-	while (waitpid(child, &status, 0) < 0)
-		ck_assert_int_eq(errno, EINTR);
-	ck_assert_msg(WIFEXITED(status), "the child was killed by signal %d", WTERMSIG(status));
-	ck_assert_msg(WEXITSTATUS(status) == 0, "the child failed in line %d (modulo 250)", WEXITSTATUS(status) - 1);
-}
 
 static void child_uses_groups_of_its_own(void)
 {

@@ -5,7 +5,6 @@
 #include "support.h"
 
 #include <math.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SLOW (UNDER_ASAN || UNDER_TSAN || under_valgrind())
@@ -349,13 +348,11 @@ END_TEST
 START_TEST(forked_child_is_told_whose_pool_it_is)
 {
 	mppool *const pool = pool_of(1);
-	int status = -1;
-	const pid_t child = fork();
+	const pid_t child = fork_watched();
 
 	if (child == 0)
 		_exit(mppool_wait_idle(pool, MPPOOL_FOREVER) == MPPOOL_EFORKED ? 0 : 1);
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	child_ends_well(child);
 	pool_finish(pool);
 }
 END_TEST

@@ -1410,42 +1410,6 @@ END_TEST
 
 /* ------------------------------------------------------------------------------------------------------------ fork */
 
-/* The child of a fork says what went wrong by its exit status: the line of the check that failed. */
-#define CHILD_CHECK(condition)                                                                                         \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			_exit(__LINE__ % 250 + 1);                                                                     \
-	} while (0)
-
-/* No timer comes with a fork: the child needs a watchdog of its own. */
-static pid_t fork_watched(void)
-{
-	const pid_t child = fork();
-
-	if (child == 0)
-		alarm((unsigned)(15 * timeout_factor()));
-	return child;
-}
-
-/* What the parent's threads had on their stacks is out of reach in the child: valgrind would take it for lost. */
-static void child_leaves(void)
-{
-	if (under_valgrind())
-		execlp("true", "true", (char *)NULL);
-	_exit(0);
-}
-
-static void child_ends_well(pid_t child)
-{
-	int status = 0;
-
-	ck_assert_int_gt(child, 0);
-	while (waitpid(child, &status, 0) < 0)
-		ck_assert_int_eq(errno, EINTR);
-	ck_assert_msg(WIFEXITED(status), "the child was killed by signal %d", WTERMSIG(status));
-	ck_assert_msg(WEXITSTATUS(status) == 0, "the child failed in line %d (modulo 250)", WEXITSTATUS(status) - 1);
-}
-
 struct inherited {
 	mppool *pool;
 	mppool_result *ready, *running, *queued;

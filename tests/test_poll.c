@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/epoll.h>
@@ -1497,30 +1496,6 @@ END_TEST
 
 /* ------------------------------------------------------------------------------------------------------------ fork */
 
-#define CHILD_CHECK(condition)                                                                                         \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			_exit(__LINE__ % 250 + 1);                                                                     \
-	} while (0)
-
-static void child_leaves(void)
-{
-	if (under_valgrind())
-		execlp("true", "true", (char *)NULL);
-	_exit(0);
-}
-
-static void child_ends_well(pid_t child)
-{
-	int status = 0;
-
-	ck_assert_int_gt(child, 0);
-	while (waitpid(child, &status, 0) < 0)
-		ck_assert_int_eq(errno, EINTR);
-	ck_assert_msg(WIFEXITED(status), "the child was killed by signal %d", WTERMSIG(status));
-	ck_assert_msg(WEXITSTATUS(status) == 0, "the child failed in line %d (modulo 250)", WEXITSTATUS(status) - 1);
-}
-
 START_TEST(child_of_fork_is_refused_and_disturbs_no_descriptor)
 {
 	mppool *const pool = polled_pool(1);
@@ -1539,11 +1514,10 @@ START_TEST(child_of_fork_is_refused_and_disturbs_no_descriptor)
 	assert_ok(mppool_result_wait(first, MPPOOL_FOREVER));
 	assert_ok(mppool_result_wait(second, MPPOOL_FOREVER));
 	ck_assert(thread_sleeps("mppool-w0"));
-	const pid_t child = fork();
+	const pid_t child = fork_watched();
 	if (child == 0) {
 		size_t n = 3;
 		int y = 0, again = -7;
-		alarm((unsigned)(15 * timeout_factor()));
 		CHILD_CHECK(mppool_poll(pool, MPPOOL_FOREVER, &n) == MPPOOL_EFORKED && n == 3);
 		CHILD_CHECK(mppool_fd(pool, &again) == MPPOOL_EFORKED && again == -7);
 		CHILD_CHECK(mppool_result_get(first, &y, 0) == 0 && y == 9);
@@ -1572,9 +1546,7 @@ static void fork_in_callback(const void *results, size_t n, void *userdata)
 {
 	(void)results;
 	(void)n;
-	*(pid_t *)userdata = fork();
-	if (*(pid_t *)userdata == 0)
-		alarm((unsigned)(15 * timeout_factor()));
+	*(pid_t *)userdata = fork_watched();
 }
 
 START_TEST(child_of_a_fork_in_a_callback_comes_back_from_poll)

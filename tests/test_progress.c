@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -595,16 +594,14 @@ END_TEST
 START_TEST(test_forked_child_is_told)
 {
 	struct slow slow;
-	int status;
 	pid_t child;
 
 	slow_start(&slow);
 	gate_wait_arrivals(&slow.gate, 1);
-	child = fork();
+	child = fork_watched();
 	if (child == 0)
 		_exit(mppool_result_progress_bar(slow.result, 1, "x", 1) == MPPOOL_EFORKED ? 0 : 1);
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_int_eq(status, 0);
+	child_ends_well(child);
 	slow_finish(&slow);
 }
 END_TEST

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SLOW (UNDER_ASAN || UNDER_TSAN || under_valgrind())
@@ -320,17 +319,15 @@ END_TEST
 START_TEST(bad_arguments_change_nothing)
 {
 	mppool *const pool = pool_of(2);
-	int status = -1;
 
 	assert_code(mppool_resize(NULL, 1), EINVAL);
 	assert_code(mppool_resize(pool, 0), EINVAL);
 	assert_code(mppool_resize(pool, -1), EINVAL);
 	assert_workers(pool, 2);
-	const pid_t child = fork();
+	const pid_t child = fork_watched();
 	if (child == 0)
 		_exit(mppool_resize(pool, 3) == MPPOOL_EFORKED ? 0 : 1);
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	child_ends_well(child);
 	pool_finish(pool);
 }
 END_TEST

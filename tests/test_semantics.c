@@ -2144,10 +2144,9 @@ static void check_forked_child(const struct forked *parent)
 	int ends[2], step = -1, status = -1;
 
 	ck_assert_int_eq(pipe(ends), 0);
-	const pid_t child = fork();
+	const pid_t child = fork_watched();
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		alarm((unsigned)(15 * timeout_factor()));
 		step = forked_child(parent);
 		if (write(ends[1], &step, sizeof step) == (ssize_t)sizeof step)
 			execl("/bin/true", "true", NULL);        /* or a tool counts what the parent's threads left */

@@ -347,10 +347,9 @@ static int in_child(int (*call)(void *arg), void *arg)
 	pid_t child;
 
 	ck_assert_int_eq(pipe(ends), 0);
-	child = fork();
+	child = fork_watched();
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		alarm((unsigned)(15 * timeout_factor()));
 		code = call(arg);
 		if (write(ends[1], &code, sizeof code) != (ssize_t)sizeof code)
 			_exit(1);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SLOW (UNDER_ASAN || UNDER_TSAN || under_valgrind())
@@ -567,8 +566,7 @@ END_TEST
 START_TEST(forked_child_is_told_whose_pool_it_is)
 {
 	mppool *const pool = pool_of(2);
-	int status = -1;
-	const pid_t child = fork();
+	const pid_t child = fork_watched();
 
 	if (child == 0) {
 		struct mppool_counters c = MPPOOL_COUNTERS_INIT;
@@ -578,8 +576,7 @@ START_TEST(forked_child_is_told_whose_pool_it_is)
 		mppool_describe(pool, text, sizeof text);
 		_exit(strcmp(text, "<mppool.Pool state=RUN pool_size=2>") ? 2 : 0);
 	}
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	child_ends_well(child);
 	pool_finish(pool);
 }
 END_TEST

@@ -1232,7 +1232,7 @@ static void fork_from_a_traced_process(bool pool_lives)
 	map_squares(pool, "parent");
 	if (!pool_lives)
 		pool_finish(pool);
-	child = fork();
+	child = fork_watched();
 	if (child == 0) {
 		if (pool_lives && mppool_destroy(pool) != 0)
 			_exit(1);
@@ -1282,7 +1282,7 @@ static int fork_call(const void *const args[], void *result, void *context)
 {
 	(void)args;
 	(void)context;
-	*(pid_t *)result = fork();
+	*(pid_t *)result = fork_watched();
 	return 0;
 }
 
@@ -1319,7 +1319,7 @@ END_TEST
 /* What the library opens is not what the program takes for its standard error. */
 START_TEST(test_closed_standard_descriptors_stay_closed)
 {
-	const pid_t child = fork();
+	const pid_t child = fork_watched();
 	struct json j;
 
 	if (child == 0) {
@@ -1358,7 +1358,7 @@ START_TEST(test_two_processes_do_not_share)
 
 	ck_assert_int_eq(pipe(up), 0);
 	ck_assert_int_eq(pipe(down), 0);
-	child = fork();          /* nothing is traced yet: a process of its own */
+	child = fork_watched();          /* nothing is traced yet: a process of its own */
 	if (child == 0) {
 		mppool *pool;
 
@@ -1383,7 +1383,7 @@ START_TEST(test_killed_program_leaves_a_readable_file)
 {
 	struct json j;
 	FILE *file;
-	pid_t child = fork();
+	pid_t child = fork_watched();
 
 	if (child == 0) {
 		mppool *pool = traced_pool(1, "killed");

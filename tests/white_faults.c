@@ -1567,7 +1567,7 @@ START_TEST(pool_destroyed_in_a_forked_child_leaks_nothing)
 		sched_yield();
 	ck_assert(thread_sleeps("mppool-w0") && thread_sleeps("mppool-w1") && thread_sleeps("mppool-w2"));
 	ck_assert(thread_sleeps("mppool-task"));
-	const pid_t child = fork();
+	const pid_t child = fork_watched();
 	if (child == 0) {
 		mppool_iter_free(iter);
 		const int code = mppool_destroy(pool);
