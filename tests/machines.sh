@@ -24,8 +24,9 @@ results=()
 
 # What a program cannot have under qemu-user: signals that it needs itself, forks among threads (its own assertions end
 # the child), limits of memory that hold for the program alone, memory that returns when threads end.
-emulator_lacks='threads_block_every_signal|forked_child|fork_at_any_moment|fork_anywhere|child_that_comes_back'
-emulator_lacks+='|fault_14_thread_creation|thousands_of_pools'
+emulator_lacks='threads_block_all_signals|forked_child|fork_at_any_moment|fork_anywhere|child_that_comes_back'
+emulator_lacks+='|child_is_told_of_groups|child_of_fork_takes_another_name|fault_14_thread_creation'
+emulator_lacks+='|thousands_of_pools|ten_thousand_resizes'
 mkdir -p "$here"
 
 have()
