@@ -644,7 +644,7 @@ size_t threads_named(const char *prefix)
 	return (size_t)each_thread(visit_prefix, prefix);
 }
 
-static void nap(void)
+void nap(void)
 {
 	nanosleep(&(const struct timespec){.tv_nsec = 1000000}, NULL);
 }

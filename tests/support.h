@@ -200,6 +200,7 @@ bool thread_sleeps(const char *name);
 double seconds_now(void);                        /* monotonic */
 double cpu_seconds(void);                        /* used by the whole process */
 long context_switches(const char *prefix);       /* of both kinds, of the threads whose name begins so; "": all */
+void nap(void);                                  /* 1 ms, between two looks at something */
 void pause_briefly(void);                        /* only to show that nothing happens: 50 ms, more with the factor */
 
 /* --------------------------------------------------------------------------------------------------------------- forks */

@@ -6,7 +6,6 @@
  * own, on a pool of its own. */
 #include "support.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -482,7 +481,7 @@ static int run_until_told(const void *const args[], void *result, void *context)
 	(void)result;
 	gate_wait(&runs->started);
 	while (!atomic_load(&runs->stop) && !mppool_should_stop())
-		sched_yield();
+		nap();
 	return 0;
 }
 
