@@ -726,9 +726,9 @@ static long visit_switches_beside_us(const char *tid, const char *unused)
 	return is_this_thread(tid) ? 0 : visit_switches(tid, "");
 }
 
-/* All others sleep at the same time: who is seen asleep, and woken then by somebody who is seen asleep later, has been
- * woken by somebody who has switched. */
-static bool others_sleep(void)
+/* Who is seen asleep, and woken then by somebody who is seen asleep later, has been woken by somebody who has
+ * switched. */
+bool others_sleep(void)
 {
 	const long before = each_thread(visit_switches_beside_us, "");
 

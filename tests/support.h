@@ -196,6 +196,7 @@ size_t threads_named(const char *prefix);        /* threads of this process whos
 size_t threads_settle(const char *prefix, size_t expected);
 /* Waits until the thread of that name sleeps; false when patience ends. To show that nothing moves any more. */
 bool thread_sleeps(const char *name);
+bool others_sleep(void);                         /* all threads but this one do, now and at the same time */
 
 double seconds_now(void);                        /* monotonic */
 double cpu_seconds(void);                        /* used by the whole process */

@@ -16,6 +16,7 @@ struct work {
 	struct gate gate;
 	int first_standing, last_standing;
 	int failing;                             /* this item fails; -1: none */
+	bool until_stopped;                      /* who stood goes on when mppool_should_stop() says so */
 	atomic_uint ran[N], stopped[N], dropped[N];
 	atomic_uint released, finished, called_back, failed_back;
 	int callback_code;
@@ -39,6 +40,8 @@ static int work_call(const void *const args[], void *result, void *context)
 	atomic_fetch_add(&work->ran[x], 1);
 	if (x >= work->first_standing && x <= work->last_standing)
 		gate_wait(&work->gate);
+	while (work->until_stopped && !mppool_should_stop())
+		sched_yield();
 	atomic_store(&work->stopped[x], (unsigned)mppool_should_stop());
 	*(int *)result = 100 + x;
 	return x == work->failing ? mppool_raise(EDOM, "item %d", x) : 0;
@@ -1123,6 +1126,7 @@ START_TEST(iter_free_waits_for_what_runs)
 	mppool *const pool = pool_of(2);
 
 	work_set(&work, 0, N);
+	work.until_stopped = true;
 	work_imap(&work, pool, _i, N, 1, N);
 	gate_wait_arrivals(&work.gate, 2);
 	runner_start(&runner, free_iter, work.iter);

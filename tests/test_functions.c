@@ -2086,7 +2086,7 @@ START_TEST(task_timeout_ends_only_the_item_that_took_too_long)
 			const struct mppool_func func = make_func(until_stopped_call, 1, sizeof(int), &returned);
 			memset(ys, 0x21, sizeof ys);
 			assert_ok(mppool_map_async(pool, &func, MPPOOL_ARRAY(xs, 6), ys, chunksize,
-			                           MPPOOL_CALL(.codes = codes, .task_timeout = 0.05), &result));
+			                           MPPOOL_CALL(.codes = codes, .task_timeout = 0.5), &result));
 			assert_code(mppool_result_get(result, NULL, MPPOOL_FOREVER), MPPOOL_ETASK);
 			ck_assert_int_eq(mppool_last_error()->code, ETIMEDOUT);
 			ck_assert_uint_eq(mppool_last_error()->index, 2);
@@ -2117,22 +2117,29 @@ START_TEST(task_timeout_is_not_a_timeout_of_the_wait)
 }
 END_TEST
 
+/* On a busy machine one or another may take its time indeed, but not all. */
 START_TEST(task_timeout_does_not_count_the_time_in_the_queue)
 {
+	enum { CALLS = 10 };
 	const int x = 0;
-	int returned = 0, y = 3;
-	mppool_result *result = NULL;
+	int returned = 0, y, in_time = 0;
+	mppool_result *results[CALLS];
 	struct hold hold;
 	mppool *const pool = pool_of(1);
 	const struct mppool_func func = make_func(until_stopped_call, 1, sizeof(int), &returned);
 
 	hold_workers(&hold, pool, 1);
-	assert_ok(mppool_apply_async(pool, &func, MPPOOL_ARGS(&x), MPPOOL_CALL(.task_timeout = 0.04), &result));
+	for (int i = 0; i < CALLS; i++)
+		assert_ok(mppool_apply_async(pool, &func, MPPOOL_ARGS(&x), MPPOOL_CALL(.task_timeout = 0.04),
+		                             &results[i]));
 	pause_briefly();
 	hold_release(&hold);
-	assert_ok(mppool_result_get(result, &y, MPPOOL_FOREVER));
-	ck_assert_int_eq(y, 10);
-	mppool_result_free(result);
+	for (int i = 0; i < CALLS; i++) {
+		y = 3;
+		in_time += mppool_result_get(results[i], &y, MPPOOL_FOREVER) == 0 && y == 10;
+		mppool_result_free(results[i]);
+	}
+	ck_assert_int_gt(in_time, 0);
 	pool_finish(pool);
 }
 END_TEST
@@ -2145,7 +2152,7 @@ START_TEST(task_timeout_ends_an_item_of_a_stream)
 	mppool *const pool = pool_of(1);
 	const struct mppool_func func = make_func(until_stopped_call, 1, sizeof(int), &returned);
 
-	assert_ok(mppool_imap(pool, &func, MPPOOL_ARRAY(xs, 3), 3, 0, MPPOOL_CALL(.task_timeout = 0.03), &iter));
+	assert_ok(mppool_imap(pool, &func, MPPOOL_ARRAY(xs, 3), 3, 0, MPPOOL_CALL(.task_timeout = 0.5), &iter));
 	assert_ok(mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER));
 	assert_code(mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER), MPPOOL_ETASK);
 	assert_code(mppool_last_error()->code, ETIMEDOUT);

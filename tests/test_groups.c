@@ -1134,8 +1134,11 @@ static int help_call(const void *const args[], void *result, void *context)
 	code += mppool_apply_async(mppool_current(), &func, MPPOOL_ARGS(&two), NULL, &bystander);
 	code += mppool_apply_async(h->other, &func, MPPOOL_ARGS(&three), NULL, &h->theirs);
 	mppool_result *const both[] = {h->theirs, h->mine};
-	if (code == 0)
-		code = mppool_wait(both, 2, ALL, 0.05, NULL);    /* runs its own; the other pool is held */
+	if (code == 0) {
+		do
+			code = mppool_wait(both, 2, ALL, 0.05, NULL);    /* runs its own; the other pool is held */
+		while (code == ETIMEDOUT && !mppool_result_ready(h->mine));
+	}
 	*(int *)result = code;
 	mppool_result_free(bystander);
 	return 0;
