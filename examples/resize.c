@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { CALLS = 60, MOST = 5 };
+enum { CALLS = 300, MOST = 5 };
 
 static atomic_int finished;
 

@@ -84,7 +84,7 @@ fi
 # Ports that do not answer, where the system has such, make the difference between one by one and all at once.
 if have from_python/port_scanner; then
 	start_listener 8 8 10
-	seconds=0.2
+	seconds=0.4
 	# shellcheck disable=SC2046
 	run 0 "$examples/from_python/port_scanner" $seconds $(cat open closed silent)
 	sed 's/.*/port & is open/' open >want

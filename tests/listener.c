@@ -64,7 +64,7 @@ static bool fill(const struct sockaddr_in *address)
 		fail("fcntl");
 	if (connect(connected.fd, (const struct sockaddr *)address, sizeof *address) && errno != EINPROGRESS)
 		fail("connect");
-	return poll(&connected, 1, 50) > 0;
+	return poll(&connected, 1, 200) > 0;
 }
 
 /* A queue of length 0 has room for one connection, or few. */

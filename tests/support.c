@@ -112,8 +112,11 @@ static void watchdog_set(double seconds)
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+static double test_began;
+
 static void watchdog_start(void)
 {
+	test_began = seconds_now();
 	signal(SIGALRM, watchdog_bites);
 	watchdog_set(TEST_SECONDS * timeout_factor());
 }
@@ -121,6 +124,11 @@ static void watchdog_start(void)
 static void watchdog_stop(void)
 {
 	watchdog_set(0);
+}
+
+bool time_left(void)
+{
+	return getenv("MPPOOL_TEST_FULL") || seconds_now() - test_began < TEST_SECONDS * timeout_factor() / 3;
 }
 
 TCase *add_case(Suite *suite, const char *name)
@@ -671,6 +679,55 @@ bool thread_sleeps(const char *name)
 	return true;
 }
 
+static bool is_this_thread(const char *tid)
+{
+	return strtol(tid, NULL, 10) == thread_id();
+}
+
+static long visit_awake_beside_us(const char *tid, const char *prefix)
+{
+	char line[128];
+
+	if (is_this_thread(tid) || !visit_prefix(tid, prefix))
+		return 0;
+	task_line(tid, "status", "State:", line);
+	return !strstr(line, "sleeping");
+}
+
+static long visit_switches_beside_us(const char *tid, const char *unused)
+{
+	(void)unused;
+	return is_this_thread(tid) ? 0 : visit_switches(tid, "");
+}
+
+/* Who is seen asleep, and woken then by somebody who is seen asleep later, has been woken by somebody who has
+ * switched. */
+bool others_sleep(void)
+{
+	const long before = each_thread(visit_switches_beside_us, "");
+
+	return each_thread(visit_awake_beside_us, "") == 0 && each_thread(visit_switches_beside_us, "") == before;
+}
+
+static void wait_some(double seconds)
+{
+	struct timespec left = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (time_t)seconds) * 1e9)};
+
+	while (nanosleep(&left, &left) != 0)
+		;
+}
+
+bool threads_stand_still(const char *prefix, double seconds)
+{
+	for (int i = 0; i < 10; i++) {
+		const long before = context_switches(prefix);
+		wait_some(seconds);
+		if (each_thread(visit_awake_beside_us, prefix) == 0 && context_switches(prefix) == before)
+			return true;
+	}
+	return false;
+}
+
 double seconds_now(void)
 {
 	struct timespec now;
@@ -696,44 +753,11 @@ long context_switches(const char *prefix)
 void pause_briefly(void)
 {
 	const double factor = timeout_factor();
-	struct timespec left = {.tv_nsec = (long)(50e6 * (factor < 4 ? factor : 4))};
 
-	while (nanosleep(&left, &left) != 0)
-		;
+	wait_some(0.05 * (factor < 4 ? factor : 4));
 }
 
 /* --------------------------------------------------------------------------------------------------------------- forks */
-
-static bool is_this_thread(const char *tid)
-{
-	return strtol(tid, NULL, 10) == thread_id();
-}
-
-static long visit_awake_beside_us(const char *tid, const char *unused)
-{
-	char line[128];
-
-	(void)unused;
-	if (is_this_thread(tid))
-		return 0;
-	task_line(tid, "status", "State:", line);
-	return !strstr(line, "sleeping");
-}
-
-static long visit_switches_beside_us(const char *tid, const char *unused)
-{
-	(void)unused;
-	return is_this_thread(tid) ? 0 : visit_switches(tid, "");
-}
-
-/* Who is seen asleep, and woken then by somebody who is seen asleep later, has been woken by somebody who has
- * switched. */
-bool others_sleep(void)
-{
-	const long before = each_thread(visit_switches_beside_us, "");
-
-	return each_thread(visit_awake_beside_us, "") == 0 && each_thread(visit_switches_beside_us, "") == before;
-}
 
 pid_t fork_watched(void)
 {

@@ -32,6 +32,9 @@ TCase *add_case(Suite *suite, const char *name);
 
 #define TEST_SECONDS 60.0
 double timeout_factor(void);                     /* MPPOOL_TEST_TIMEOUT_FACTOR, at least 1 */
+/* Whether this test may go on with its turns, each of which asserts for itself: for a third of its time, or as long as it
+ * takes with MPPOOL_TEST_FULL in the environment. A machine that is busy makes fewer. */
+bool time_left(void);
 bool under_valgrind(void);                       /* MPPOOL_TEST_VALGRIND is set, or valgrind runs the program */
 
 #if defined(__SANITIZE_THREAD__)
@@ -197,6 +200,9 @@ size_t threads_settle(const char *prefix, size_t expected);
 /* Waits until the thread of that name sleeps; false when patience ends. To show that nothing moves any more. */
 bool thread_sleeps(const char *name);
 bool others_sleep(void);                         /* all threads but this one do, now and at the same time */
+/* Whether the threads whose name begins so sleep for that long without being woken. Looks up to ten times: what a busy
+ * machine has held up comes to rest first. */
+bool threads_stand_still(const char *prefix, double seconds);
 
 double seconds_now(void);                        /* monotonic */
 double cpu_seconds(void);                        /* used by the whole process */

@@ -1998,60 +1998,13 @@ END_TEST
 
 /* ------------------------------------------------------------------------------------------------------ idle pools */
 
-/* What the threads of that name have used: context switches of both kinds, and ticks of the CPU. */
-static long used_by(const char *prefix)
-{
-	DIR *const tasks = opendir("/proc/self/task");
-	const struct dirent *entry;
-	char path[300], line[256];
-	long sum = 0;
-
-	ck_assert_ptr_nonnull(tasks);
-	while ((entry = readdir(tasks))) {
-		bool counts = false;
-		snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
-		FILE *const status = fopen(path, "re");
-		while (status && fgets(line, sizeof line, status)) {
-			if (strncmp(line, "Name:\t", 6) == 0)
-				counts = strncmp(line + 6, prefix, strlen(prefix)) == 0;
-			if (counts && strstr(line, "voluntary_ctxt_switches:"))
-				sum += strtol(strchr(line, ':') + 1, NULL, 10);
-		}
-		if (status)
-			fclose(status);
-	}
-	closedir(tasks);
-	return sum;
-}
-
-static void wait_some(long milliseconds)
-{
-	struct timespec left = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
-
-	while (nanosleep(&left, &left) != 0)
-		;
-}
-
-/* Waits until the threads stand still, then for a second in which they must not stir. */
+/* For a second no thread of the pool runs, and the process uses next to no CPU time. */
 static void assert_idle(size_t workers)
 {
-	const char *const prefix = "mppool";
-	long before, after;
-	bool asleep;
-	int turns = 0;
-
 	ck_assert_uint_eq(threads_settle("mppool-w", workers), workers);
-	after = used_by(prefix);
-	do {
-		before = after;
-		wait_some(100);
-		asleep = others_sleep();
-		after = used_by(prefix);
-	} while ((after != before || !asleep) && ++turns < 50);
-	ck_assert_msg(turns < 50, "the pool never comes to rest");
+	ck_assert(threads_stand_still("mppool", 0.1));
 	const double cpu = cpu_seconds();
-	wait_some(1000);
-	ck_assert_int_eq(used_by(prefix), after);
+	ck_assert(threads_stand_still("mppool", 1));
 	if (!UNDER_TSAN && !UNDER_ASAN && !under_valgrind())
 		ck_assert_double_lt(cpu_seconds() - cpu, 0.2);
 }

@@ -82,6 +82,11 @@ static void read_all(struct reader *reader)
 		;
 }
 
+static void assert_begins(const char *text, const char *with)
+{
+	ck_assert_msg(strncmp(text, with, strlen(with)) == 0, "\"%s\" does not begin with \"%s\"", text, with);
+}
+
 static size_t count_of(const char *text, char c)
 {
 	size_t n = 0;
@@ -173,9 +178,8 @@ START_TEST(test_pipe_gets_a_line_at_tenths_and_a_last_one)
 	reader.fd = fds[0];
 	bar_start(&bar, slow.result, fds[1], "work");
 	admit_until_a_line(&slow, fds[0]);
-	read_until(&reader, "/s  0:");
 	read_until(&reader, " left\n");
-	ck_assert_int_eq(strncmp(reader.text, "work  ", 6), 0);
+	assert_begins(reader.text, "work  ");
 	gate_open(&slow.gate);
 	read_all(&reader);
 	runner_join(&bar.runner);
@@ -204,7 +208,7 @@ START_TEST(test_pipe_of_a_ready_result_gets_the_last_line_only)
 	assert_ok(mppool_result_progress_bar(slow.result, fds[1], NULL, 0));
 	close(fds[1]);
 	read_all(&reader);
-	ck_assert_str_eq(reader.text, "100% 20/20  in 0:00\n");
+	assert_begins(reader.text, "100% 20/20  in 0:0");        /* a second or two on a busy machine */
 	close(fds[0]);
 	slow_finish(&slow);
 }
@@ -258,7 +262,7 @@ START_TEST(test_empty_input_is_all_done)
 	assert_ok(mppool_result_progress_bar(result, fds[1], "none", MPPOOL_FOREVER));
 	close(fds[1]);
 	read_all(&reader);
-	ck_assert_str_eq(reader.text, "none 100% 0/0  in 0:00\n");
+	assert_begins(reader.text, "none 100% 0/0  in 0:0");
 	close(fds[0]);
 	mppool_result_free(result);
 	pool_finish(pool);
@@ -370,7 +374,7 @@ START_TEST(test_terminal_timeout_erases_the_bar)
 	bar.result = slow.result;
 	bar.fd = program;
 	bar.label = "work";
-	bar.timeout = 0.7;
+	bar.timeout = 2;
 	runner_start(&bar.runner, bar_main, &bar);
 	read_all(&reader);
 	runner_join(&bar.runner);

@@ -268,7 +268,7 @@ START_TEST(every_call_on_one_pool_from_many_threads)
 	pool_finish(p.pool);
 	assert_no_complaints();
 	assert_sums(&p.sums, true);
-	ck_assert_int_gt(atomic_load(&p.sums.calls), 20);
+	ck_assert_int_gt(atomic_load(&p.sums.calls), 0);
 }
 END_TEST
 
@@ -945,7 +945,7 @@ START_TEST(cancel_races_with_completion_and_there_is_one_outcome)
 	int cancelled = 0;
 
 	runner_start(&runner, cancel_each_round, &race);
-	for (int round = 1; round <= rounds; round++)
+	for (int round = 1; round <= rounds && time_left(); round++)
 		cancelled += race_once(pool, &race, round, _i);
 	atomic_store(&race.round, -1);
 	runner_join(&runner);
@@ -964,7 +964,7 @@ START_TEST(cancel_races_with_the_items_of_a_map)
 	mppool *const pool = pool_of(2);
 
 	runner_start(&runner, cancel_each_round, &race);
-	for (int round = 1; round <= rounds; round++) {
+	for (int round = 1; round <= rounds && time_left(); round++) {
 		struct outcome outcome = {.callback_code = -1};
 		const struct mppool_func func = outcome_func(&outcome);
 		int cancelled = 0;
@@ -1006,7 +1006,7 @@ START_TEST(cancel_races_with_a_stream)
 	mppool *const pool = pool_of(2);
 
 	runner_start(&runner, cancel_each_round, &race);
-	for (int round = 1; round <= rounds; round++) {
+	for (int round = 1; round <= rounds && time_left(); round++) {
 		struct outcome outcome = {.callback_code = -1};
 		const struct mppool_func func = outcome_func(&outcome);
 		int got = 0, code;
