@@ -350,8 +350,10 @@ START_TEST(forked_child_is_told_whose_pool_it_is)
 	mppool *const pool = pool_of(1);
 	const pid_t child = fork_watched();
 
-	if (child == 0)
-		_exit(mppool_wait_idle(pool, MPPOOL_FOREVER) == MPPOOL_EFORKED ? 0 : 1);
+	if (child == 0) {
+		CHILD_CHECK(mppool_wait_idle(pool, MPPOOL_FOREVER) == MPPOOL_EFORKED);
+		child_leaves();
+	}
 	child_ends_well(child);
 	pool_finish(pool);
 }

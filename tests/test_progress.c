@@ -603,8 +603,10 @@ START_TEST(test_forked_child_is_told)
 	slow_start(&slow);
 	gate_wait_arrivals(&slow.gate, 1);
 	child = fork_watched();
-	if (child == 0)
-		_exit(mppool_result_progress_bar(slow.result, 1, "x", 1) == MPPOOL_EFORKED ? 0 : 1);
+	if (child == 0) {
+		CHILD_CHECK(mppool_result_progress_bar(slow.result, 1, "x", 1) == MPPOOL_EFORKED);
+		child_leaves();
+	}
 	child_ends_well(child);
 	slow_finish(&slow);
 }

@@ -325,8 +325,10 @@ START_TEST(bad_arguments_change_nothing)
 	assert_code(mppool_resize(pool, -1), EINVAL);
 	assert_workers(pool, 2);
 	const pid_t child = fork_watched();
-	if (child == 0)
-		_exit(mppool_resize(pool, 3) == MPPOOL_EFORKED ? 0 : 1);
+	if (child == 0) {
+		CHILD_CHECK(mppool_resize(pool, 3) == MPPOOL_EFORKED);
+		child_leaves();
+	}
 	child_ends_well(child);
 	pool_finish(pool);
 }

@@ -571,10 +571,10 @@ START_TEST(forked_child_is_told_whose_pool_it_is)
 	if (child == 0) {
 		struct mppool_counters c = MPPOOL_COUNTERS_INIT;
 		char text[100];
-		if (mppool_stats(pool, &c) != MPPOOL_EFORKED)
-			_exit(1);
+		CHILD_CHECK(mppool_stats(pool, &c) == MPPOOL_EFORKED);
 		mppool_describe(pool, text, sizeof text);
-		_exit(strcmp(text, "<mppool.Pool state=RUN pool_size=2>") ? 2 : 0);
+		CHILD_CHECK(strcmp(text, "<mppool.Pool state=RUN pool_size=2>") == 0);
+		child_leaves();
 	}
 	child_ends_well(child);
 	pool_finish(pool);

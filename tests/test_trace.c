@@ -1234,11 +1234,9 @@ static void fork_from_a_traced_process(bool pool_lives)
 		pool_finish(pool);
 	child = fork_watched();
 	if (child == 0) {
-		if (pool_lives && mppool_destroy(pool) != 0)
-			_exit(1);
-		if (!use_in_child("child") || !use_in_child("child"))
-			_exit(2);
-		_exit(0);
+		CHILD_CHECK(!pool_lives || mppool_destroy(pool) == 0);
+		CHILD_CHECK(use_in_child("child") && use_in_child("child"));
+		child_leaves();
 	}
 	if (pool_lives) {
 		map_squares(pool, "parent");
