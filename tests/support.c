@@ -711,7 +711,8 @@ bool others_sleep(void)
 
 static void wait_some(double seconds)
 {
-	struct timespec left = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (time_t)seconds) * 1e9)};
+	const time_t whole = (time_t)seconds;
+	struct timespec left = {.tv_sec = whole, .tv_nsec = (long)((seconds - (double)whole) * 1e9)};
 
 	while (nanosleep(&left, &left) != 0)
 		;
