@@ -137,10 +137,16 @@ int mpp_multi_init(struct mpp_multi *m, enum mpp_kind kind, mppool *pool, struct
 
 void mpp_multi_fini(struct mpp_multi *m)
 {
+	struct mpp_cell *of_guest;
+
 	if (m->owns_results)
 		mpp_free(m->results);
 	mpp_free(m->good);
 	mpp_free(m->cells);
+	while ((of_guest = m->guest_rests) != NULL) {    /* in the child of a fork, where nobody claims them */
+		m->guest_rests = of_guest->next_free;
+		mpp_free(of_guest);
+	}
 }
 
 void mpp_multi_free(struct mpp_multi *m)
@@ -599,6 +605,8 @@ static bool take_rest_locked(struct mpp_multi *m, struct mpp_cell *cell, struct 
 /* The visitor's own cell (or NULL) first: M6. */
 static bool claim_rest_locked(struct mpp_multi *m, struct mpp_cell *own, struct run *run)
 {
+	struct mpp_cell *of_guest;
+
 	if (mpp_peek(&m->rests) == 0)
 		return false;
 	if (own && take_rest_locked(m, own, run))
@@ -606,7 +614,11 @@ static bool claim_rest_locked(struct mpp_multi *m, struct mpp_cell *own, struct 
 	for (size_t i = 0; i < m->ncells; i++)
 		if (take_rest_locked(m, &m->cells[i], run))
 			return true;
-	return false;
+	of_guest = m->guest_rests;
+	m->guest_rests = of_guest->next_free;
+	take_rest_locked(m, of_guest, run);
+	mpp_free(of_guest);
+	return true;
 }
 
 /* The items of so many units from a cell's base; the last unit of all may be short. */
@@ -1002,31 +1014,58 @@ static void leave(struct visit *v)
 	mpp_multi_ended(v->m, ended);
 }
 
-/* The user's function left its thread. What it had in hand is lost; the rest of its chunk is for others. A guest has
- * no place to leave it. */
+/* M6: leaves items from `from` of the chunk to others. False: there are none, or the visitor is a guest and there is no
+ * memory, or the job was halted: a cancel may have said then that all runs. */
+static bool leave_rest(struct visit *v, size_t from)
+{
+	struct mpp_multi *m = v->m;
+	bool guest = v->cell == &v->guest;
+	struct mpp_cell *cell = v->cell;
+
+	if (from == v->run.count)
+		return false;
+	if (guest)
+		cell = mpp_alloc_aligned(sizeof *cell);
+	if (!cell)
+		return false;
+	mpp_lock(&m->lock);
+	if (guest && mpp_job_halted(&m->job)) {
+		mpp_unlock(&m->lock);
+		mpp_free(cell);
+		return false;
+	}
+	if (guest) {
+		cell->next_free = m->guest_rests;
+		m->guest_rests = cell;
+	}
+	mpp_and(&cell->open, MPP_CUT);
+	cell->rest_first = v->run.first + from;
+	cell->rest_count = v->run.count - from;
+	cell->rest_block = v->run.block;
+	mpp_poke(&m->rests, mpp_peek(&m->rests) + 1);
+	mpp_unlock(&m->lock);
+	return true;
+}
+
+/* The user's function left its thread. What it had in hand is lost; the rest of its chunk is for others. */
 static void visit_lost(void *arg)
 {
 	struct visit *v = arg;
-	size_t lost_to, left;
+	size_t lost_to;
+	bool rest;
 
 	if (!v->running)         /* in a hook, which must return: nothing more can be known */
 		return;
 	mpp_frame_top = v->visitor->frame;
 	v->visitor->frame->deadline = MPP_NEVER;
-	lost_to = v->cell == &v->guest ? v->run.count : v->at + v->handed;
-	left = v->run.count - lost_to;
+	lost_to = v->at + v->handed;
+	rest = leave_rest(v, lost_to);
+	if (!rest)
+		lost_to = v->run.count;
 	note_chunk(v, v->visitor->frame->row, lost_to);
 	items_ended(v, v->at, lost_to - v->at, MPPOOL_ELOST);
-	if (left > 0) {
-		mpp_lock(&v->m->lock);
-		mpp_and(&v->cell->open, MPP_CUT);
-		v->cell->rest_first = v->run.first + lost_to;
-		v->cell->rest_count = left;
-		v->cell->rest_block = v->run.block;
-		mpp_poke(&v->m->rests, mpp_peek(&v->m->rests) + 1);
-		mpp_unlock(&v->m->lock);
+	if (rest)
 		hand_back(v->m);
-	}
 	leave(v);
 }
 

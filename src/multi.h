@@ -29,7 +29,8 @@
  *       queue or list of the pool's, one for each visitor. The last one drops the engine's reference (MPP_QUEUED).
  *   M6  A cell has room for one rest, which its visitor leaves there as it is lost. So no visitor has a chunk in hand
  *       while there is a rest in its own cell: it claims that rest first, or, of a halted job, nothing. Where it sees
- *       `rests` at 0 there is none, for it would have been left before the visitor had the cell.
+ *       `rests` at 0 there is none, for it would have been left before the visitor had the cell. For the rest of a
+ *       guest, a visitor for whom there was no cell, one is made, that goes when the rest is claimed.
  *   M7  Where the system refuses a barrier, thieves and halts leave a cell to its owner for as long as it has one
  *       (`barred`). So owners look before each chunk whether the job was halted, and give back what they then leave of
  *       their spans. A halt takes it that nothing of what it sees there will run; the owner may be about to claim a
@@ -82,6 +83,7 @@ struct mpp_multi {
 	bool drawn_badly;                                /* the lock: the generator failed; more.failure is its */
 	struct mpp_cell *cells;
 	size_t ncells;
+	struct mpp_cell *guest_rests;                    /* the lock: those made for guests, by next_free: M6 */
 
 	alignas(MPP_LINE) _Atomic size_t limit;          /* released by the drawer: the items before it are there */
 	_Atomic size_t pending;                          /* M3 */

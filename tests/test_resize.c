@@ -264,6 +264,46 @@ START_TEST(worker_leaves_a_map_between_two_chunks)
 }
 END_TEST
 
+/* Stands at the gate at the beginning of each chunk of ten, and leaves its thread in the middle. */
+static int stand_and_leave_call(const void *const args[], void *result, void *context)
+{
+	const int i = int_arg(args, 0) % 10;
+
+	(void)result;
+	if (i == 0)
+		gate_wait(context);
+	if (i == 4)
+		pthread_exit(NULL);
+	return 0;
+}
+
+/* Those who came when the map had begun lose no more of their chunk than the item at which they leave their thread. */
+START_TEST(worker_that_came_later_is_lost_with_one_item_only)
+{
+	mppool *const pool = pool_of(1);
+	struct gate gate;
+	mppool_result *result;
+	int xs[60], codes[60];
+
+	gate_init(&gate);
+	for (int i = 0; i < 60; i++)
+		xs[i] = i;
+	const struct mppool_func func = make_func(stand_and_leave_call, 1, 0, &gate);
+	assert_ok(mppool_map_async(pool, &func, MPPOOL_ARRAY(xs, 60), NULL, 10, MPPOOL_CALL(.codes = codes), &result));
+	gate_wait_arrivals(&gate, 1);
+	assert_ok(mppool_resize(pool, 4));
+	gate_wait_arrivals(&gate, 4);
+	gate_open(&gate);
+	assert_ok(mppool_result_wait(result, MPPOOL_FOREVER));
+	for (int i = 0; i < 60; i++)
+		assert_code(codes[i], i % 10 == 4 ? MPPOOL_ELOST : 0);
+	mppool_result_free(result);
+	assert_workers(pool, 4);
+	pool_finish(pool);
+	gate_destroy(&gate);
+}
+END_TEST
+
 static int counted_call(const void *const args[], void *result, void *context)
 {
 	(void)args;
@@ -1126,6 +1166,7 @@ static void fill(Suite *suite)
 	tcase_add_test(sizes, blocked_workers_leave_later);
 	tcase_add_test(sizes, dismissed_workers_are_taken_back);
 	tcase_add_test(sizes, worker_leaves_a_map_between_two_chunks);
+	tcase_add_test(sizes, worker_that_came_later_is_lost_with_one_item_only);
 	tcase_add_test(sizes, calls_of_a_dismissed_worker_are_handed_on);
 	tcase_add_test(failures, bad_arguments_change_nothing);
 	tcase_add_test(failures, pool_that_does_not_run_is_not_resized);
