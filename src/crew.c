@@ -26,16 +26,11 @@ static int make_segment(mppool *pool, size_t segment)
 static int init_worker(struct mpp_worker *w, mppool *pool, size_t i)
 {
 	mpp_deque_init(&w->deque);
-	mpp_deque_init(&w->inbox);
 	w->pool = pool;
 	w->crew = mpp_crew_at(pool, i / MPP_CREW);
 	w->index = (int)i;
-	w->batch = 1;
 	w->stream_batch = 1;
-	if (mpp_deque_reserve(&w->deque, 1) == 0 && mpp_deque_reserve(&w->inbox, 1) == 0)
-		return 0;
-	mpp_deque_fini(&w->deque);
-	return ENOMEM;
+	return mpp_deque_reserve(&w->deque, 1);
 }
 
 /* The workers that are made at once. */
@@ -176,10 +171,8 @@ void mpp_pool_await_initializers(mppool *pool)
 
 void mpp_places_free(mppool *pool)
 {
-	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++) {
+	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++)
 		mpp_deque_fini(&mpp_worker_at(pool, i)->deque);
-		mpp_deque_fini(&mpp_worker_at(pool, i)->inbox);
-	}
 	while (pool->places)
 		free_newest(pool);
 	for (size_t s = 0; s < MPP_SEGMENTS; s++)

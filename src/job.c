@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 
+#define FIRST_PAUSES 12          /* before a waiter looks again: a call takes its worker about as long */
+#define NEXT_PAUSES 4
 #define HEAD mpp_round_up(sizeof(struct mpp_job), MPP_ALIGN)
 
 /* -------------------------------------------------------------------------------------------------------- outcomes */
@@ -563,12 +565,19 @@ void mpp_job_dequeue(struct mpp_job *job)
 		free_memory(job);
 }
 
+/* Each look takes the line away from the worker that is about to write it: so the waiter looks once in a while. */
+static void pause_between_looks(int pauses)
+{
+	for (int i = 0; i < pauses; i++)
+		mpp_relax();
+}
+
 /* Predicate: MPP_ENDED. The sleeper first sets MPP_PARKED by a compare-and-swap on the very word that the end changes,
  * so the end either sees the bit and wakes, or came first and is seen. */
 int mpp_job_wait(struct mpp_job *job, int64_t deadline)
 {
 	struct mpp_spin spin = {0, 0, false};
-	bool timed_out = false;
+	bool timed_out = false, yielded = false;
 
 	for (;;) {
 		uint32_t state = mpp_load(&job->state);
@@ -577,8 +586,14 @@ int mpp_job_wait(struct mpp_job *job, int64_t deadline)
 			return 0;
 		if (timed_out || deadline == 0)
 			return ETIMEDOUT;
+		pause_between_looks(spin.started ? NEXT_PAUSES : FIRST_PAUSES);
 		if (mpp_spin_more(&spin))
 			continue;
+		if (!yielded) {          /* the worker may wait for this CPU */
+			yielded = true;
+			mpp_yield();
+			continue;
+		}
 		if (!(state & MPP_PARKED) && !mpp_cas(&job->state, &state, state | MPP_PARKED))
 			continue;
 		timed_out = mpp_park(&job->state, state | MPP_PARKED, deadline) == ETIMEDOUT;

@@ -41,6 +41,9 @@ library_sources = \
 	src/resize.c \
 	src/result.c \
 	src/result_handler.c \
+	src/ring.c src/ring.h \
+	src/runq.c src/runq.h \
+	src/scheduler.c \
 	src/stats.c \
 	src/stream.c src/stream.h \
 	src/submit.c \

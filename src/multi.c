@@ -1140,7 +1140,7 @@ static bool should_leave(struct visit *v)
 
 	if (--visitor->chunks == 0)
 		return true;
-	if (visitor->urgent && (mpp_peek(visitor->urgent) > visitor->level || mpp_peek(visitor->dismissed)))
+	if (visitor->waiting && (mpp_peek(visitor->waiting) >> visitor->higher || mpp_peek(visitor->dismissed)))
 		return true;
 	if (mpp_unlikely(visitor->deadline != MPP_NEVER) && mpp_now() > visitor->deadline)
 		return true;

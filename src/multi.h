@@ -92,8 +92,9 @@ struct mpp_multi {
 	_Atomic size_t refs;                             /* M4 */
 
 	bool started;                                    /* the lock: MPP_LIMITED: no longer counted among the waiting calls */
-	_Atomic bool listed;                             /* the pool's lock writes: in its list of open jobs */
-	struct mpp_link open;                            /* the pool's lock: in its list of open jobs, if it is listed */
+	_Atomic bool listed;                             /* the pool's lock writes: in the run queue: R1 in runq.h */
+	bool begun;                                      /* the pool's lock: on a list of the run queue, by `open` */
+	struct mpp_link open;
 	struct mpp_link live;                            /* the pool's lock: in that of all that have not completed */
 	unsigned sweep;                                  /* the pool's lock: the last sweep that came by */
 	_Atomic uint32_t helpers;                        /* who waits for the job, and would run items of it */
@@ -109,8 +110,8 @@ static inline struct mpp_multi *mpp_multi_of(const struct mpp_job *job)
 struct mpp_visitor {
 	struct mpp_frame *frame;
 	size_t *batch;                   /* chunks of a stream to take at once: grows while they are short */
-	const _Atomic int *urgent;       /* leave when it is above level, or dismissed is set; NULL: stay */
-	int level;
+	const _Atomic uint32_t *waiting; /* leave when it has bits from `higher` on, or dismissed is set; NULL: stay */
+	int higher;
 	size_t chunks;                   /* the most to run; counted down */
 	int64_t deadline;                /* to leave after; MPP_NEVER */
 	const _Atomic bool *dismissed;

@@ -7,18 +7,10 @@
 
 /* -------------------------------------------------------------------------------------------------------- shutdown */
 
-static bool nothing_waits_locked(const mppool *pool)
-{
-	for (int p = 0; p < MPP_PRIORITIES; p++)
-		if (pool->queue[p].count > 0 || mpp_pool_open(pool, p))
-			return false;
-	return true;
-}
-
 /* Nothing that runs, or could still be submitted by what runs: API's "everything accepted is finished". */
-static bool quiescent_locked(const mppool *pool)
+static bool quiescent_locked(mppool *pool)
 {
-	return pool->registered == 0 && mpp_peek(&pool->nidle) == pool->nalive && nothing_waits_locked(pool);
+	return pool->registered == 0 && mpp_peek(&pool->nidle) == pool->nalive && mpp_runq_is_empty_locked(&pool->runq);
 }
 
 /* All that live are streams whose drawing waits for a consumer? They are gone through only once nothing else is left. */
@@ -35,13 +27,13 @@ static bool all_paused_locked(const mppool *pool)
 
 /* Nothing waits or runs. Looking twice at the streams: a generator may take from one that was seen to pause before its
  * own is, and what that sets going needs this lock before it can pause again. */
-static bool idle_locked(const mppool *pool)
+static bool idle_locked(mppool *pool)
 {
 	if (mpp_peek(&pool->state) > MPPOOL_CLOSED)
 		return pool->nalive == 0 && pool->registered == 0 && !pool->stopping;
 	if (pool->finished)
 		return true;
-	return mpp_peek(&pool->nidle) == pool->nalive && nothing_waits_locked(pool) && all_paused_locked(pool) &&
+	return mpp_peek(&pool->nidle) == pool->nalive && mpp_runq_is_empty_locked(&pool->runq) && all_paused_locked(pool) &&
 	       all_paused_locked(pool);
 }
 
@@ -70,6 +62,7 @@ static void release_workers_locked(mppool *pool)
 	struct mpp_worker *w;
 
 	pool->finished = true;
+	mpp_runq_finish_locked(&pool->runq);
 	w = mpp_pool_pop_idle_locked(pool);
 	if (w)
 		mpp_worker_unpark(w);
@@ -261,13 +254,11 @@ static void lift(struct mpp_multi *m, int code)
 
 static struct mpp_job *pop_any_locked(mppool *pool)
 {
-	for (int p = MPP_PRIORITIES - 1; p >= 0; p--) {
-		struct mpp_job *job = mpp_pool_pop_locked(pool, p);
+	struct mpp_job *job = NULL;
 
-		if (job)
-			return job;
-	}
-	return NULL;
+	for (int p = MPP_PRIORITIES - 1; p >= 0 && !job; p--)
+		job = mpp_runq_pop_locked(&pool->runq, p);
+	return job;
 }
 
 static void discard_queued(mppool *pool, int code)
@@ -277,7 +268,6 @@ static void discard_queued(mppool *pool, int code)
 
 		mpp_lock(&pool->lock);
 		job = pop_any_locked(pool);
-		mpp_pool_hints_locked(pool);
 		mpp_pool_unlock(pool);
 		if (!job)
 			return;
@@ -288,16 +278,33 @@ static void discard_queued(mppool *pool, int code)
 	}
 }
 
-static void close_open_streams(mppool *pool)
+/* By a submitter that has filled a cell of the ring after the pool was stopped: what waits there is for nobody else. */
+void mpp_pool_discard_ring(mppool *pool)
+{
+	discard_queued(pool, mpp_pool_stop_code(mpp_load(&pool->state)));
+}
+
+static struct mpp_multi *first_begun_locked(mppool *pool)
+{
+	struct mpp_multi *m = NULL;
+
+	for (int p = 0; p < MPP_PRIORITIES && !m; p++) {
+		m = mpp_runq_first_locked(&pool->runq, p, MPP_ARRAYS);
+		if (!m)
+			m = mpp_runq_first_locked(&pool->runq, p, MPP_STREAMS);
+	}
+	return m;
+}
+
+static void unlist_begun(mppool *pool)
 {
 	for (;;) {
-		struct mpp_multi *m = NULL;
+		struct mpp_multi *m;
 
 		mpp_lock(&pool->lock);
-		for (int p = 0; p < MPP_PRIORITIES && !m; p++)
-			m = mpp_pool_open(pool, p);
+		m = first_begun_locked(pool);
 		if (m)
-			mpp_pool_unlist_locked(m);
+			mpp_runq_unlist_locked(&pool->runq, m);
 		mpp_pool_unlock(pool);
 		if (!m)
 			return;
@@ -310,7 +317,7 @@ static void discard_deques(mppool *pool, int code)
 	for (size_t i = 0; i < mpp_load_seq(&pool->nplaces); i++) {
 		struct mpp_job *job;
 
-		while ((job = mpp_worker_rob(mpp_worker_at(pool, i))) != NULL)
+		while ((job = mpp_deque_steal(&mpp_worker_at(pool, i)->deque)) != NULL)
 			mpp_single_discard_popped(job, code);
 	}
 }
@@ -330,14 +337,13 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	pool->broken = why;
 	pool->stopping = true;
 	mpp_store_seq(&pool->state, state);      /* before the deques are emptied: push_own looks at it afterwards */
-	mpp_poke(&pool->urgent, INT_MAX);
 	sweep = ++pool->sweep;
 	mpp_add(&pool->room_word, 1);
 	mpp_wake_all(&pool->room_word);
 	mpp_pool_advance_locked(pool);
 	mpp_pool_unlock(pool);
 	sweep_live(pool, sweep, halt, code);
-	close_open_streams(pool);
+	unlist_begun(pool);
 	discard_queued(pool, code);
 	discard_deques(pool, code);
 	mpp_lock(&pool->lock);
@@ -362,6 +368,7 @@ MPP_PUBLIC int mppool_close(mppool *pool)
 		return 0;
 	}
 	mpp_store_seq(&pool->state, MPPOOL_CLOSED);
+	mpp_ring_seal(&pool->runq.ring);         /* a call is in the ring by now, or it comes to this lock */
 	sweep = ++pool->sweep;
 	mpp_add(&pool->room_word, 1);
 	mpp_wake_all(&pool->room_word);
@@ -486,8 +493,7 @@ MPP_PUBLIC int mppool_join(mppool *pool, double timeout)
 
 static void free_pool(mppool *pool)
 {
-	for (int p = 0; p < MPP_PRIORITIES; p++)
-		mpp_queue_fini(&pool->queue[p]);
+	mpp_runq_fini(&pool->runq);
 	mpp_places_free(pool);
 	if (pool->broken)
 		mpp_failure_free(pool->broken);
@@ -509,7 +515,7 @@ static void abandon_singles(mppool *pool)
 		if (job->kind == MPP_SINGLE)
 			mpp_job_abandon_queued(job);
 	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++)
-		while ((job = mpp_worker_rob(mpp_worker_at(pool, i))) != NULL)
+		while ((job = mpp_deque_steal(&mpp_worker_at(pool, i)->deque)) != NULL)
 			mpp_job_abandon_queued(job);
 }
 
@@ -619,10 +625,8 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	pool->options.name = copy_bytes(name, strlen(name) + 1);
 	pool->options.cpus = o->cpus ? (const int *)(void *)copy_bytes(o->cpus, o->ncpus * sizeof o->cpus[0]) : NULL;
 	pool->generation = mpp_fork_generation();
-	pool->most_searching = cpus > 1 ? (uint32_t)cpus / 2 : 1;
 	mpp_spin_setup(cpus);
 	mpp_lock_init(&pool->lock, MPP_RANK_POOL);
-	mpp_poke(&pool->urgent, -1);
 	pool->event = (struct mpp_event)MPP_EVENT_INIT;
 	mpp_poke(&pool->nworkers, n);
 	if (!pool->options.name || (o->cpus && !pool->options.cpus))

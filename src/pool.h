@@ -1,32 +1,10 @@
 /* layer 3: the pool that workers and handlers share. Its life cycle is in pool.c, layer 4.
  *
- * DESIGN. One short lock guards the queue of calls, the list of sleeping workers, the counts of what is alive, and so
- * every decision that must not be torn: "the pool is open, so this call is accepted", "there is nothing to do, so I
- * sleep", "nothing is alive and the pool is closed, so all go home". Work does not pass through it item by item: a worker
- * takes several short calls at a time into its own deque, joins a map once, and runs what its tasks submit itself.
- *
- * Sleeping and waking, where no wake-up may be lost and none wasted:
- *   P1  A worker sleeps only after it was put on the idle list under the lock that it held while it found the queue
- *       empty; whoever puts something there holds the lock, too.
- *   P2  Deques are filled without the lock: the pusher stores and then looks for idle workers, a worker that went on the
- *       idle list then looks into the deques. Store before load on both sides: one of them sees the other.
- *   P3  Nobody is woken while a worker searches: it will find what was put there, because it looks again after it has
- *       stopped to count as a searcher. A searcher that found something wakes the next if there is more. Who is awake
- *       and finds nothing searches, too, or goes to sleep if enough do so already; not for the sake of one who was woken
- *       for it and may be long in coming, where every CPU is at work. If calls block, whoever found one wakes two.
- *   P4  So: if there is work that nobody has claimed and a worker sleeps, then a worker searches, or somebody who is in
- *       the library, and not in a user function, is about to wake one.
- *   P6  While calls are so short that one worker keeps up with their submitters, company costs more than the calls: a
- *       wake-up is worth hundreds of them, and the workers would take the submitters' CPUs. Such a pool is *brisk*. Then
- *       nobody is woken for a call in the queue as long as the queue is short, some worker is awake, and one *stands by*:
- *       an idle worker that sleeps for a moment at a time, and takes part again as soon as a moment passes in which no
- *       call was taken. A pool without work has none that stands by.
- *
- * Calls start in the order in which they were submitted, although a worker takes several short ones at once:
- *   P5  A worker takes calls from the queue only while every other worker's inbox is empty, which it sees under the lock
- *       under which inboxes are filled; and a more urgent one meanwhile, but by itself. So there is one batch at a time,
- *       all start the oldest call of it first, and what is in the queue is younger. While a batch is open one other
- *       worker watches it, and helps when it takes longer than was thought.
+ * DESIGN. One short lock guards the queues of calls, the list of sleeping workers, the counts of what is alive, and so
+ * every decision that must not be torn: "the pool is open, so this call is accepted", "nothing is alive and the pool is
+ * closed, so all go home". A plain call passes by it, through the ring of the run queue (runq.h); a batch job passes it
+ * once; what a task submits goes to its worker's deque. scheduler.c has the rules by which workers choose, sleep and are
+ * woken.
  *
  * Shutdown, each step under the lock by whoever made its condition true (mpp_pool_advance_locked):
  *   closed      and nothing is queued, open, registered, and every worker idle -> finished
@@ -41,12 +19,9 @@
 
 #include "deque.h"
 #include "event.h"
-#include "queue.h"
-#include "stream.h"
+#include "runq.h"
 #include "thread.h"
 #include "trace.h"
-
-#define MPP_PRIORITIES 3         /* index 0: -1 ... 2: 1 */
 
 /* Workers are found by their index without a lock, and their number may grow: so their places are in crews of 64, and
  * the crews in segments, each twice as large as the one before. Nothing of it moves or goes before the pool does. */
@@ -54,22 +29,19 @@
 #define MPP_SEGMENTS 26          /* INT_MAX places */
 
 struct mpp_crew {
-	_Atomic uint64_t advertised;     /* a bit per worker whose inbox or deque may hold something; its owner writes it */
+	_Atomic uint64_t advertised;     /* a bit per worker whose deque may hold something; its owner writes it */
 	_Atomic(struct mpp_worker *) worker[MPP_CREW];
 };
 
 struct mpp_worker {
-	struct mpp_deque deque;                          /* what its own tasks submitted: it takes the newest */
-	struct mpp_deque inbox;                          /* what it took from the queue at once: all take the oldest */
-	_Atomic int64_t batch_start;                     /* when it did; it writes, others see whether it is stuck */
-	int batch_priority;                              /* the lock writes, its owner may read: priority index of the inbox */
+	struct mpp_deque deque;                          /* what its own tasks submitted; waiting tasks take the newest */
 	alignas(MPP_LINE) _Atomic uint32_t wake;         /* it sleeps while this is 0 */
 	struct mpp_worker *prev_idle, *next_idle;        /* the lock */
 	bool idle;                                       /* the lock: on the idle list */
 	bool busy;                                       /* the lock: counted in nbusy */
 	enum mpp_activity { MPP_OFF, MPP_AWAKE, MPP_ASLEEP } activity;   /* the lock writes, its owner may read */
 	int64_t since, awake, asleep;                    /* the lock: when that began; nanoseconds of earlier times */
-	bool searching;                                  /* the lock: counted in nsearching */
+	bool coming;                                     /* the lock: counted in ncoming */
 	bool on_duty;                                    /* the lock: a thread has the place, or is to have it */
 	bool awaited;                                    /* the lock: counted in nstarting */
 	bool enlisted;                                   /* whoever starts it: not started yet */
@@ -81,12 +53,10 @@ struct mpp_worker {
 	int index;
 	void *state;                                     /* the initializer's */
 	struct mpp_trace_row *row;                       /* NULL: not traced */
-	size_t batch;                                    /* calls to take at once */
-	size_t took;                                     /* calls that it took the last time */
-	bool lively;                                     /* not long ago */
 	size_t stream_batch;                             /* chunks of a stream to take at once */
 	size_t chunks_left;                              /* until it retires */
-	unsigned turns;
+	unsigned passed;                                 /* choices since the last one in rotation: F1 in scheduler.c */
+	unsigned alternate;                              /* streams and other calls take turns */
 	bool advertised;                                 /* its bit in its crew is set */
 	bool initialized;                                /* the finalizer is due */
 	/* Handed from a thread to its successor, which joins it first: */
@@ -106,45 +76,34 @@ struct mppool {
 	struct mppool_options options;   /* name and cpus are the pool's own copies */
 	struct mpp_trace *trace;         /* NULL: there is none */
 	uint32_t generation;             /* of the process */
-	uint32_t most_searching;         /* at once, of those that are awake: at least 1 */
 	/* These only when it is resized; the lock writes. */
 	_Atomic size_t nworkers;         /* as many as there should be */
 	_Atomic size_t nplaces;          /* places that there are: more than nworkers, if it was larger once */
 	_Atomic(struct mpp_crew *) crews[MPP_SEGMENTS];  /* segment s has 2^s of them */
 	struct mpp_places *places;       /* their memory: crew.c */
 
-	/* One line with all that a submit, or the taking of a batch, looks at besides the queue. What is atomic is looked
-	 * at without the lock and written under it. */
+	/* What every submit and every choice reads, and few write. The lock writes. */
+	alignas(MPP_LINE) _Atomic int state;             /* MPPOOL_RUN ... */
+	_Atomic(struct mpp_worker *) vacant;             /* by next_idle: lost and not replaced */
+	_Atomic bool handler_wanted;                     /* H1: there was no thread for a task handler */
+	struct mpp_runq runq;
+
+	_Atomic bool busy_spins;         /* the worker that spins (S4) is counted in nbusy; it writes */
+
+	alignas(MPP_LINE) _Atomic uint32_t nidle;        /* S1 in scheduler.c: workers on the idle list; the lock writes */
+	_Atomic uint32_t ncoming;                        /* S1: woken for a call, and not there yet; the lock writes */
+	_Atomic bool watched;            /* S3: there is a watcher; the lock writes */
+	struct mpp_worker *idle;         /* the lock: the last to sleep is the first to be woken */
+	struct mpp_worker *watcher;      /* the lock: on the idle list, or NULL: S3 */
+	size_t seen_head;                /* the lock: the ring's head when a worker looked last, */
+	int64_t seen_at;                 /* and when that was */
 	alignas(MPP_LINE) struct mpp_lock lock;
-	_Atomic int state;               /* MPPOOL_RUN ... */
-	_Atomic int urgent;              /* what waits: 2 * priority index, + 1 with open streams; -1: nothing */
-	_Atomic uint32_t nidle;          /* P2 */
-	_Atomic uint32_t nsearching;     /* P3 */
-	_Atomic size_t queued;           /* calls and open multis: what a searcher looks at */
-	struct mpp_worker *idle;         /* the last to sleep is the first to be woken */
-	struct mpp_worker *standby;      /* P6: an idle one that looks again by itself; or NULL */
-	unsigned takes;                  /* of calls from the queue */
-	bool coming;                     /* P3: one of nsearching was woken for it and is not awake yet */
-	bool brisk;                      /* P6: the last taker went quickly through all that it had taken */
 	uint8_t wakes;                   /* bits of enum mpp_wakes */
 	size_t nalive;                   /* workers in service */
 
 	/* The lock's. */
 	uint64_t submitted;              /* items of calls that passed through the queue; of generators: that completed */
-	size_t most_queued;              /* highest value of `queued` */
 	int64_t looked;                  /* when mppool_stats() last read a worker's clock */
-	unsigned seen_takes;             /* P6: `takes` as one who stood by saw it last, */
-	int64_t seen_at;                 /* and when it first did */
-	struct mpp_queue queue[MPP_PRIORITIES];          /* struct mpp_job: singles, and multis not yet exhausted */
-	size_t queued_multis[MPP_PRIORITIES];            /* how many of them are multis */
-	/* Streams with items to claim, and arrays to which a visitor gave something back. */
-	struct mpp_list open[MPP_PRIORITIES];
-	size_t open_streams[MPP_PRIORITIES];             /* how many of them are streams */
-	unsigned alternate;              /* queue and open streams take turns */
-	unsigned passed;                 /* takes that went past a lower priority */
-	struct mpp_worker *batch_owner;  /* P5: who took the last batch; only its inbox can hold anything */
-	_Atomic(struct mpp_worker *) vacant;             /* by next_idle: lost and not replaced; the lock writes */
-	_Atomic bool handler_wanted;                     /* H1: there was no thread for a task handler; the lock writes */
 	size_t waiting;                  /* calls that have not started, counted with a queue limit */
 	size_t room_waiters;
 	struct mpp_list live;            /* multis that have not completed: the longer ago swept, the earlier */
@@ -192,8 +151,6 @@ struct mppool {
 	_Atomic uint32_t idle_waiters;   /* the lock writes; mpp_pool_stream_paused reads */
 };
 
-_Static_assert(offsetof(struct mppool, submitted) - offsetof(struct mppool, lock) <= MPP_LINE, "one line for a submit");
-
 /* Who is to be woken once the lock is free: woken under it, they would only go to sleep again for the lock. */
 enum mpp_wakes {
 	MPP_WAKE_DRAWERS = 1,            /* all who sleep on draw_word */
@@ -215,38 +172,46 @@ static inline void mpp_pool_unlock(mppool *pool)
 /* Under the lock: go on with the shutdown as far as can be. */
 void mpp_pool_advance_locked(mppool *pool);
 
-/* Under the lock: a sleeping worker that should be woken for new work, now counted as searching; or NULL.
- * mpp_worker_unpark() outside the lock. */
+#ifndef MPP_FAIR
+#define MPP_FAIR 64              /* choices between two of the rotation: F1 in scheduler.c */
+#endif
+
+/* What scheduler.c has for others. Under the lock: a sleeping worker to be woken for new work, which counts as coming from
+ * then on, or whatever it is to do; NULL: none sleeps. mpp_worker_unpark() without the lock. */
 struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool);
-struct mpp_worker *mpp_pool_wake_for_call_locked(mppool *pool);  /* P6: for a single in the queue */
-struct mpp_worker *mpp_pool_pop_idle_locked(mppool *pool);  /* whatever it is to do */
+struct mpp_worker *mpp_pool_pop_idle_locked(mppool *pool);
 void mpp_worker_unpark(struct mpp_worker *worker);
+void mpp_worker_leave_idle_locked(struct mpp_worker *worker);
 
-/* There is new work in a deque, or more of it in a multi that is listed: P2, P4. */
+/* Something was stored in a place where calls wait: S1. */
 void mpp_pool_notify(mppool *pool);
+void mpp_pool_notify_call(mppool *pool);         /* in the ring or after it: S3 */
 
-/* The first of the live multis, and of the open ones; NULL: there is none. */
+/* A call of the worker's own task, for which its deque has room: what notifies is the caller's. */
+void mpp_worker_push_own(struct mpp_worker *worker, struct mpp_job *job);
+
+/* Blocks until there is something to do. False: the worker must leave. */
+bool mpp_worker_acquire(struct mpp_worker *worker, struct mpp_work *ret_work);
+bool mpp_worker_has_passed(const struct mpp_worker *worker);     /* calls that wait elsewhere: F1 */
+bool mpp_worker_must_leave_locked(struct mpp_worker *worker);    /* worker.c */
+void mpp_worker_release_others(struct mpp_worker *worker);       /* as the worker leaves */
+
+/* A worker's clock: mppool_stats(). */
+void mpp_worker_set_activity_locked(struct mpp_worker *worker, enum mpp_activity activity);
+
+/* The first of the live batch jobs; NULL: there is none. */
 static inline struct mpp_multi *mpp_pool_live(const mppool *pool)
 {
 	return mpp_entry(pool->live.first, struct mpp_multi, live);
 }
 
-static inline struct mpp_multi *mpp_pool_open(const mppool *pool, int priority_index)
-{
-	return mpp_entry(pool->open[priority_index].first, struct mpp_multi, open);
-}
-
-/* Brings hints up to date after the queue or the open list changed. */
-void mpp_pool_hints_locked(mppool *pool);
-void mpp_pool_hint_pushed_locked(mppool *pool, int priority_index);      /* the same, after a push */
-struct mpp_job *mpp_pool_pop_locked(mppool *pool, int priority_index);   /* from the queue; NULL: it is empty */
-
 /* Asks for memory for the queue, without the lock meanwhile: everything else may have changed. False: there is none. */
-bool mpp_pool_extend_queue_locked(mppool *pool, struct mpp_queue *queue);
-void mpp_pool_unlist_locked(struct mpp_multi *m);
+bool mpp_pool_extend_queue_locked(mppool *pool, int priority_index);
 
 /* Stops everything: MPPOOL_TERMINATED, or MPPOOL_BROKEN with a failure, which is taken over. */
 void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why);
+
+void mpp_pool_discard_ring(mppool *pool);        /* of a stopped one */
 
 void mpp_pool_thread_gone(mppool *pool);         /* a thread's last look at the pool */
 
@@ -322,28 +287,10 @@ int mpp_worker_start(struct mpp_worker *worker, pthread_t before);
 void mpp_workers_refill(mppool *pool);           /* tries again where no thread was to be had for a lost worker */
 void mpp_worker_frame(struct mpp_worker *worker, struct mpp_frame *frame);       /* for work nested in another */
 struct mpp_visitor mpp_worker_visitor(struct mpp_worker *worker, struct mpp_frame *frame, const struct mpp_job *job);
-void mpp_worker_advertise(struct mpp_worker *worker);
-
-/* The oldest call in a worker's hands, by anybody; NULL: there is none. */
-static inline struct mpp_job *mpp_worker_rob(struct mpp_worker *worker)
-{
-	struct mpp_job *job = mpp_deque_steal(&worker->inbox);
-
-	return job ? job : mpp_deque_steal(&worker->deque);
-}
 
 int mpp_task_handler_start(mppool *pool);
 void mpp_task_handlers_more(mppool *pool);       /* another one, if generators that block could hold up others */
 int mpp_result_handler_start(mppool *pool);
-
-/* Nanoseconds that one who stands by sleeps at a time, a worker (P6) or a task handler (H3): at first, and the next time
- * if others get on well, up to eight times as long. */
-#define MPP_STANDBY 200000
-
-static inline int64_t mpp_standby_longer(int64_t moment)
-{
-	return moment < 8 * MPP_STANDBY ? 2 * moment : moment;
-}
 
 /* By whoever comes by: tries again where no thread was to be had. */
 static inline void mpp_pool_refill(mppool *pool)

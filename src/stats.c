@@ -93,12 +93,13 @@ static void count_all(mppool *pool, struct mppool_counters *c)
 	c->seconds_busy = c->seconds_idle = 0;
 	count_workers(pool, c);
 	mpp_lock(&pool->lock);
-	c->submitted += pool->submitted + drawn_locked(pool);
-	c->queued = mpp_peek(&pool->queued);
-	c->most_queued = pool->most_queued = mpp_max(pool->most_queued, mpp_peek(&pool->queued));
+	c->submitted += pool->submitted + mpp_runq_submitted_locked(&pool->runq) + drawn_locked(pool);
+	c->queued = mpp_runq_count(&pool->runq);
+	pool->runq.most = mpp_max(mpp_max(pool->runq.most, mpp_peek(&pool->runq.ring.most)), c->queued);
+	c->most_queued = pool->runq.most;
 	c->workers = mpp_peek(&pool->nworkers);
 	c->workers_alive = pool->nalive;
-	c->workers_busy = pool->nbusy;
+	c->workers_busy = pool->nbusy - (pool->nbusy > 0 && mpp_peek(&pool->busy_spins));
 	c->most_busy = pool->most_busy;
 	mpp_pool_unlock(pool);
 	ended = c->done + c->failed + c->cancelled + c->dropped + c->running;

@@ -57,13 +57,13 @@ static int await_room_locked(struct submission *sub)
 	return error;
 }
 
-static int make_room_locked(struct submission *sub, struct mpp_queue *queue)
+static int make_room_locked(struct submission *sub, int priority_index)
 {
 	mppool *pool = sub->pool;
 	int error;
 
-	while ((error = await_room_locked(sub)) == 0 && !mpp_queue_has_room(queue))
-		if (!mpp_pool_extend_queue_locked(pool, queue)) {
+	while ((error = await_room_locked(sub)) == 0 && !mpp_runq_has_room_locked(&pool->runq, priority_index))
+		if (!mpp_pool_extend_queue_locked(pool, priority_index)) {
 			if (pool->room_waiters > 0) {    /* the room that this call was woken for is for another */
 				mpp_add(&pool->room_word, 1);
 				mpp_wake_one(&pool->room_word);
@@ -78,28 +78,24 @@ static bool is_empty(const struct mpp_job *job)
 	return job->kind == MPP_ARRAY && mpp_multi_of(job)->items.length == 0;
 }
 
-static void enqueue_locked(struct submission *sub, struct mpp_job *job, struct mpp_queue *queue)
+/* True: a worker awaits this very call. */
+static bool enqueue_locked(struct submission *sub, struct mpp_job *job)
 {
 	if (sub->ret_handle)
 		*sub->ret_handle = sub->handle;
 	mpp_pool_register_locked(sub->pool, job);
 	if (is_empty(job))
-		return;
+		return false;
 	if (job->flags & MPP_LIMITED)
 		sub->pool->waiting++;
-	if (job->kind != MPP_SINGLE)
-		mpp_multi_ref(mpp_multi_of(job));        /* the queue's */
-	if (job->kind == MPP_STREAM)
-		mpp_poke(&mpp_multi_of(job)->listed, true);      /* as if: its turn comes with the queue's */
-	if (job->kind != MPP_SINGLE) {
-		MPP_PROBE_SUBMIT(sub->pool, job, &job->func->f, mpp_multi_of(job)->items.length);
-		sub->pool->queued_multis[job->priority + 1]++;
-	} else {
+	if (job->kind == MPP_SINGLE) {
 		MPP_PROBE_SUBMIT(sub->pool, job, &job->func->f, 1);
+	} else {
+		mpp_multi_ref(mpp_multi_of(job));        /* the run queue's */
+		mpp_poke(&mpp_multi_of(job)->listed, true);
+		MPP_PROBE_SUBMIT(sub->pool, job, &job->func->f, mpp_multi_of(job)->items.length);
 	}
-	mpp_queue_push(queue, job);
-	mpp_pool_hint_pushed_locked(sub->pool, job->priority + 1);
-	sub->pool->most_queued = mpp_max(sub->pool->most_queued, mpp_peek(&sub->pool->queued));
+	return mpp_runq_push_locked(&sub->pool->runq, job);
 }
 
 static void set_flags(const struct submission *sub, struct mpp_job *job)
@@ -134,14 +130,32 @@ static int push_own(struct submission *sub, struct mpp_job *job)
 		*sub->ret_handle = sub->handle;
 	mpp_tally_add(&w->tally.submitted, 1);
 	MPP_PROBE_SUBMIT(pool, job, &job->func->f, 1);
-	mpp_worker_advertise(w);
-	mpp_deque_push(&w->deque, job);
+	mpp_worker_push_own(w, job);
 	if (mpp_unlikely(mpp_load_seq(&pool->state) > MPPOOL_CLOSED)) {  /* mpp_pool_stop may have been here already */
 		while ((mine = mpp_deque_pop(&w->deque)) != NULL)
 			mpp_single_discard_popped(mine, mpp_pool_stop_code(mpp_peek(&pool->state)));
 		return 0;
 	}
 	mpp_pool_notify(pool);
+	return 0;
+}
+
+/* A plain call of priority 0 to a running pool needs no lock. 0, or EAGAIN: not possible. */
+static int push_fast(struct submission *sub, struct mpp_job *job)
+{
+	mppool *pool = sub->pool;
+	size_t ticket;
+
+	if (job->kind != MPP_SINGLE || job->flags & MPP_REGISTERED || job->priority != 0 ||
+	    mpp_load(&pool->state) != MPPOOL_RUN || !mpp_runq_reserve(&pool->runq, &ticket))
+		return EAGAIN;
+	if (sub->ret_handle)
+		*sub->ret_handle = sub->handle;
+	MPP_PROBE_SUBMIT(pool, job, &job->func->f, 1);
+	if (!mpp_ring_fill(&pool->runq.ring, ticket, job))
+		mpp_pool_notify_call(pool);
+	if (mpp_unlikely(mpp_load_seq(&pool->state) > MPPOOL_CLOSED))    /* mpp_pool_stop may have been here already */
+		mpp_pool_discard_ring(pool);
 	return 0;
 }
 
@@ -165,30 +179,31 @@ static void start_multi(struct mpp_multi *m, bool closed)
 static int accept(struct submission *sub, struct mpp_job *job)
 {
 	mppool *pool = sub->pool;
-	struct mpp_queue *queue = &pool->queue[sub->options->priority + 1];
 	struct mpp_multi *m = job->kind == MPP_SINGLE ? NULL : mpp_multi_of(job);
-	struct mpp_worker *w = NULL;
-	bool closed;
+	bool closed, awaited = false;
 	int error;
 
 	set_flags(sub, job);
 	error = push_own(sub, job);
-	if (error != EAGAIN)
+	if (error == EAGAIN)
+		error = push_fast(sub, job);
+	if (error != EAGAIN) {
+		mpp_trace_submitted(pool->trace, mpp_runq_count(&pool->runq));
+		mpp_pool_refill(pool);
 		return error;
+	}
 	if (m)
 		mpp_multi_ref(m);        /* for start_multi: nothing else holds a job that was forgotten at once */
 	mpp_lock(&pool->lock);
-	error = make_room_locked(sub, queue);
-	if (!error) {
-		enqueue_locked(sub, job, queue);
-		w = m ? mpp_pool_wake_one_locked(pool) : mpp_pool_wake_for_call_locked(pool);
-	}
+	error = make_room_locked(sub, sub->options->priority + 1);
+	if (!error)
+		awaited = enqueue_locked(sub, job);
 	closed = mpp_peek(&pool->state) == MPPOOL_CLOSED;
 	mpp_pool_unlock(pool);
-	if (w)
-		mpp_worker_unpark(w);
+	if (!error && !awaited)
+		m ? mpp_pool_notify(pool) : mpp_pool_notify_call(pool);
 	mpp_trace_waited(&sub->full, MPP_TRACE_FULL, NULL);
-	mpp_trace_submitted(pool->trace, mpp_peek(&pool->queued));
+	mpp_trace_submitted(pool->trace, mpp_runq_count(&pool->runq));
 	mpp_pool_refill(pool);
 	if (error == MPPOOL_EBROKEN)
 		mpp_last_error_set(mpp_pool_broken_error(pool));

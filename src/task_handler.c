@@ -20,6 +20,9 @@
 
 #include "memory.h"
 
+#define MOMENT 200000            /* nanoseconds that a spare sleeps at a time, at first: H3 */
+#define LONGEST (8 * MOMENT)     /* and while the others get on well */
+
 /* --------------------------------------------------------------------------------------------------- the draw list */
 
 /* H3: of handlers that are at no generator there is one. */
@@ -102,13 +105,13 @@ static void sleep_locked(mppool *pool, int64_t deadline)
 static void stand_by_locked(mppool *pool)
 {
 	unsigned seen = pool->draws;
-	int64_t since = mpp_now(), moment = MPP_STANDBY;
+	int64_t since = mpp_now(), moment = MOMENT;
 
 	while (pool->draw_first && has_spare_locked(pool)) {
 		if (seen != pool->draws) {
 			seen = pool->draws;
 			since = mpp_now();
-			moment = mpp_standby_longer(moment);
+			moment = moment < LONGEST ? 2 * moment : LONGEST;
 		} else if (mpp_now() - since >= moment) {
 			return;
 		}

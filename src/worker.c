@@ -5,17 +5,8 @@
 
 #include <stdio.h>
 
-#ifndef TAKE_MOST                /* a test may want fewer, so that a pool becomes brisk within few calls */
-#define TAKE_MOST 32             /* calls taken from the queue at once */
-#endif
-#define QUICK 4000               /* nanoseconds that a batch may take for the next one to be twice as large */
-#define SLOW 20000               /* and for the next one to be a single call again */
-#define BACKLOG 64               /* calls that wait although one worker is at them in haste: then others help */
-#define LIVELY 1000000           /* nanoseconds between two batches that make looking about for a third worth while */
-#define PATIENCE 1000            /* takes that may go past a lower priority before it has one */
-#define PAUSES 16                /* between two looks whether more calls have come, where many do */
-#define PROBE 16                 /* so often a worker that took one call looks whether more would have come */
-#define FAIR_TURN 61             /* so often the queue comes before the worker's own deque */
+#define VISIT 1024               /* most chunks of a batch job between two choices, */
+#define FEW 16                   /* and where something waits elsewhere: F1 in scheduler.c */
 
 struct service {
 	struct mpp_worker *w;
@@ -23,13 +14,6 @@ struct service {
 	enum { INITIALIZING, SERVING, FINALIZING } phase;
 	bool relieved;                   /* a successor has been started, which waits for this thread's end */
 	bool retired;                    /* it was dismissed, and has left its place */
-};
-
-/* What a worker found to do. */
-struct work {
-	struct mpp_job *single;
-	struct mpp_multi *multi;         /* with a reference */
-	bool open;                       /* the multi is on the open list, not at the head of the queue */
 };
 
 /* ---------------------------------------------------------------------------------------------------------- frames */
@@ -44,19 +28,13 @@ void mpp_worker_frame(struct mpp_worker *w, struct mpp_frame *frame)
 	frame->tally = &w->tally;
 }
 
-static int level_of(const struct mpp_job *job)
-{
-	int priority = job->priority + 1;
-
-	return 2 * priority + (job->kind == MPP_STREAM);
-}
-
 struct mpp_visitor mpp_worker_visitor(struct mpp_worker *w, struct mpp_frame *frame, const struct mpp_job *job)
 {
+	const int level = job->kind == MPP_STREAM ? MPP_STREAMS : MPP_ARRAYS;
 	struct mpp_visitor v = {.frame = frame,
 	                        .batch = &w->stream_batch,
-	                        .urgent = &w->pool->urgent,
-	                        .level = level_of(job),
+	                        .waiting = &w->pool->runq.waiting,
+	                        .higher = MPP_LEVELS * (job->priority + 1) + level + 1,
 	                        .chunks = SIZE_MAX,
 	                        .deadline = MPP_NEVER,
 	                        .dismissed = &w->dismissed};
@@ -64,100 +42,9 @@ struct mpp_visitor mpp_worker_visitor(struct mpp_worker *w, struct mpp_frame *fr
 	return v;
 }
 
-/* --------------------------------------------------------------------------------------------------- waking, hints */
+/* ------------------------------------------------------------------------------------------------------- run queue */
 
-struct mpp_worker *mpp_pool_pop_idle_locked(mppool *pool)
-{
-	struct mpp_worker *w = pool->idle;
-
-	if (!w)
-		return NULL;
-	pool->idle = w->next_idle;
-	if (pool->idle)
-		pool->idle->prev_idle = NULL;
-	w->idle = false;
-	if (pool->standby == w)
-		pool->standby = NULL;
-	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
-	return w;
-}
-
-struct mpp_worker *mpp_pool_wake_one_locked(mppool *pool)
-{
-	struct mpp_worker *w = mpp_peek(&pool->nsearching) > 0 ? NULL : mpp_pool_pop_idle_locked(pool);
-
-	if (w) {
-		w->searching = true;
-		pool->coming = true;
-		mpp_store_seq(&pool->nsearching, 1);
-	}
-	return w;
-}
-
-/* P6: is the queue in good hands? */
-static bool keeps_up_locked(const mppool *pool)
-{
-	return pool->brisk && mpp_peek(&pool->queued) < BACKLOG && mpp_peek(&pool->nidle) < pool->nalive;
-}
-
-struct mpp_worker *mpp_pool_wake_for_call_locked(mppool *pool)
-{
-	return pool->standby && keeps_up_locked(pool) ? NULL : mpp_pool_wake_one_locked(pool);
-}
-
-void mpp_worker_unpark(struct mpp_worker *w)
-{
-	mpp_store(&w->wake, 1);
-	mpp_wake_one(&w->wake);
-}
-
-void mpp_pool_notify(mppool *pool)
-{
-	struct mpp_worker *w;
-
-	if (mpp_load_seq(&pool->nidle) == 0 || mpp_load_seq(&pool->nsearching) > 0)
-		return;
-	mpp_lock(&pool->lock);
-	w = mpp_pool_wake_one_locked(pool);
-	mpp_pool_unlock(pool);
-	if (w)
-		mpp_worker_unpark(w);
-}
-
-void mpp_pool_hints_locked(mppool *pool)
-{
-	size_t queued = 0;
-	int urgent = -1;
-
-	for (int p = 0; p < MPP_PRIORITIES; p++) {
-		queued += pool->queue[p].count + (mpp_pool_open(pool, p) != NULL);
-		if (pool->queue[p].count > 0 || mpp_pool_open(pool, p))
-			urgent = 2 * p;
-		if (pool->open_streams[p] > 0)   /* an open array does not go before its own visitors */
-			urgent = 2 * p + 1;
-	}
-	mpp_poke(&pool->queued, queued);
-	if (mpp_peek(&pool->state) <= MPPOOL_CLOSED)     /* afterwards it is higher than anything */
-		mpp_poke(&pool->urgent, urgent);
-}
-
-void mpp_pool_hint_pushed_locked(mppool *pool, int p)
-{
-	mpp_poke(&pool->queued, mpp_peek(&pool->queued) + 1);
-	if (mpp_peek(&pool->urgent) < 2 * p)     /* after the end it is higher than anything */
-		mpp_poke(&pool->urgent, 2 * p);
-}
-
-struct mpp_job *mpp_pool_pop_locked(mppool *pool, int p)
-{
-	struct mpp_job *job = mpp_queue_pop(&pool->queue[p]);
-
-	if (job && job->kind != MPP_SINGLE)
-		pool->queued_multis[p]--;
-	return job;
-}
-
-bool mpp_pool_extend_queue_locked(mppool *pool, struct mpp_queue *queue)
+bool mpp_pool_extend_queue_locked(mppool *pool, int priority_index)
 {
 	struct mpp_queue_block *block;
 
@@ -165,40 +52,13 @@ bool mpp_pool_extend_queue_locked(mppool *pool, struct mpp_queue *queue)
 	block = mpp_queue_block_new();
 	mpp_lock(&pool->lock);
 	if (block)
-		mpp_queue_supply(queue, block);
+		mpp_queue_supply(&pool->runq.calls[priority_index], block);
 	return block != NULL;
-}
-
-/* ------------------------------------------------------------------------------------------------ the open streams */
-
-static void append_open_locked(mppool *pool, struct mpp_multi *m)
-{
-	int p = m->job.priority + 1;
-
-	mpp_list_append(&pool->open[p], &m->open);
-	pool->open_streams[p] += m->job.kind == MPP_STREAM;
-}
-
-static void remove_open_locked(mppool *pool, struct mpp_multi *m)
-{
-	int p = m->job.priority + 1;
-
-	mpp_list_remove(&pool->open[p], &m->open);
-	pool->open_streams[p] -= m->job.kind == MPP_STREAM;
-}
-
-void mpp_pool_unlist_locked(struct mpp_multi *m)
-{
-	if (mpp_peek(&m->listed)) {
-		remove_open_locked(m->job.pool, m);
-		mpp_store_seq(&m->listed, false);
-	}
 }
 
 void mpp_pool_list(struct mpp_multi *m)
 {
 	mppool *pool = m->job.pool;
-	struct mpp_worker *w = NULL;
 
 	if (mpp_load_seq(&m->listed)) {
 		mpp_pool_notify(pool);
@@ -208,15 +68,11 @@ void mpp_pool_list(struct mpp_multi *m)
 	if (mpp_peek(&pool->state) <= MPPOOL_CLOSED) {
 		if (!mpp_peek(&m->listed)) {
 			mpp_multi_ref(m);
-			append_open_locked(pool, m);
-			mpp_store_seq(&m->listed, true);
-			mpp_pool_hints_locked(pool);
+			mpp_runq_list_locked(&pool->runq, m);
 		}
-		w = mpp_pool_wake_one_locked(pool);
 	}
 	mpp_pool_unlock(pool);
-	if (w)
-		mpp_worker_unpark(w);
+	mpp_pool_notify(pool);
 }
 
 /* A visitor found nothing to claim. Off the list first, then another look: whoever publishes an item does it the other
@@ -227,9 +83,9 @@ static void unlist_exhausted(struct mpp_multi *m)
 	bool was;
 
 	mpp_lock(&pool->lock);
-	was = mpp_peek(&m->listed);
-	mpp_pool_unlist_locked(m);
-	mpp_pool_hints_locked(pool);
+	was = m->begun;
+	if (was)
+		mpp_runq_unlist_locked(&pool->runq, m);
 	mpp_pool_unlock(pool);
 	if (!was)
 		return;
@@ -238,342 +94,16 @@ static void unlist_exhausted(struct mpp_multi *m)
 	mpp_multi_unref(m);
 }
 
-/* The same for the head of the queue; it is there once and for all. */
-static void dequeue_exhausted(struct mpp_multi *m)
-{
-	mppool *pool = m->job.pool;
-	int p = m->job.priority + 1;
-	bool popped = false;
+/* ------------------------------------------------------------------------------------------------------ in service */
 
-	mpp_lock(&pool->lock);
-	if (mpp_queue_peek(&pool->queue[p]) == &m->job) {
-		mpp_pool_pop_locked(pool, p);
-		popped = true;
-		mpp_pool_hints_locked(pool);
-	}
-	mpp_pool_unlock(pool);
-	if (popped)
-		mpp_multi_unref(m);
-}
-
-/* ----------------------------------------------------------------------------------------------------- taking work */
-
-/* The highest priority that has something, but one lower where that went without for long. -1: nothing. */
-static int pick_priority_locked(mppool *pool)
-{
-	int best = -1, next = -1;
-
-	for (int p = MPP_PRIORITIES - 1; p >= 0; p--) {
-		if (pool->queue[p].count == 0 && !mpp_pool_open(pool, p))
-			continue;
-		if (best < 0)
-			best = p;
-		else if (next < 0)
-			next = p;
-	}
-	if (next >= 0 && ++pool->passed >= PATIENCE) {
-		pool->passed = 0;
-		return next;
-	}
-	return best;
-}
-
-static bool may_take_several(const struct mpp_worker *w)
-{
-	return w->pool->options.max_tasks_per_worker == 0 && w->pool->options.queue_limit == 0;
-}
-
-/* P5: who has a batch with calls that have not started? */
-static struct mpp_worker *open_batch_locked(const mppool *pool)
-{
-	struct mpp_worker *owner = pool->batch_owner;
-
-	return owner && !mpp_deque_is_empty(&owner->inbox) ? owner : NULL;
-}
-
-_Static_assert(TAKE_MOST <= MPP_DEQUE_FIRST, "a batch fits into an empty inbox without memory being asked for");
-
-/* The oldest calls, up to the first that is not a single. */
-static size_t pop_singles_locked(mppool *pool, int p, void *calls[], size_t most)
-{
-	struct mpp_queue *queue = &pool->queue[p];
-	const struct mpp_job *head;
-	size_t n = 0;
-
-	if (pool->queued_multis[p] == 0)
-		return mpp_queue_pop_many(queue, calls, most);
-	while (n < most && (head = mpp_queue_peek(queue)) != NULL && head->kind == MPP_SINGLE)
-		calls[n++] = mpp_queue_pop(queue);
-	return n;
-}
-
-/* Several short calls at once: the first to run, the others into the inbox, in their order. */
-static void take_singles_locked(struct mpp_worker *w, struct work *work, int p)
-{
-	mppool *pool = w->pool;
-	bool brisk = w->batch == TAKE_MOST;
-	void *calls[TAKE_MOST];
-	size_t most = 1, n;
-
-	if (w->batch > 1 && may_take_several(w) && !open_batch_locked(pool))
-		most = brisk ? TAKE_MOST
-		             : mpp_min(w->batch, mpp_chunk_count(pool->queue[p].count, mpp_peek(&pool->nworkers)));
-	n = pop_singles_locked(pool, p, calls, most);
-	if (n > 1) {
-		mpp_worker_advertise(w);
-		w->batch_priority = p;
-		pool->batch_owner = w;
-		mpp_deque_push_many(&w->inbox, calls + 1, n - 1);
-	}
-	work->single = calls[0];
-	w->took = n;
-	pool->brisk = brisk;
-	pool->takes++;
-}
-
-enum taken { TOOK, NOTHING, BATCH_OPEN };
-
-static enum taken take_locked(struct mpp_worker *w, struct work *work)
-{
-	mppool *pool = w->pool;
-	int p = pick_priority_locked(pool);
-	struct mpp_worker *batch;
-	struct mpp_job *head;
-
-	if (p < 0)
-		return NOTHING;
-	head = mpp_queue_peek(&pool->queue[p]);
-	batch = open_batch_locked(pool);         /* once: its owner needs no lock to come to its end */
-	if (batch && batch->batch_priority < p)
-		batch = NULL;                    /* it goes before what has its priority or a lower one, as it is older */
-	if (mpp_pool_open(pool, p) && ((!head && !batch) || ++pool->alternate % 2)) {
-		work->multi = mpp_pool_open(pool, p);
-		work->open = true;
-		remove_open_locked(pool, work->multi);
-		append_open_locked(pool, work->multi);
-	} else if (batch) {
-		return BATCH_OPEN;
-	} else if (head->kind == MPP_SINGLE) {
-		take_singles_locked(w, work, p);
-	} else {
-		work->multi = mpp_multi_of(head);
-		if (head->kind == MPP_STREAM) {          /* its turn has come: it is an open one now */
-			mpp_pool_pop_locked(pool, p);
-			append_open_locked(pool, work->multi);
-			work->open = true;
-		}
-	}
-	if (work->multi)
-		mpp_multi_ref(work->multi);
-	mpp_pool_hints_locked(pool);
-	return TOOK;
-}
-
-/* The time since the last batch tells whether calls are short, and whether looking about for more would be a small part
- * of it. */
-static void adapt_batch(struct mpp_worker *w)
-{
-	int64_t now = mpp_now(), took = now - mpp_peek(&w->batch_start);
-
-	if (took < QUICK && may_take_several(w))
-		w->batch = mpp_min(w->batch * 2, TAKE_MOST);
-	else if (took > SLOW)
-		w->batch = 1;
-	w->lively = took < LIVELY;
-	mpp_poke(&w->batch_start, now);
-}
-
-/* -------------------------------------------------------------------------------------------------------- stealing */
-
-void mpp_worker_advertise(struct mpp_worker *w)
-{
-	if (mpp_likely(w->advertised))
-		return;
-	w->advertised = true;
-	mpp_or(&w->crew->advertised, (uint64_t)1 << w->index % MPP_CREW);
-}
-
-static void unadvertise(struct mpp_worker *w)
-{
-	if (!w->advertised)
-		return;
-	w->advertised = false;
-	mpp_and(&w->crew->advertised, ~((uint64_t)1 << w->index % MPP_CREW));
-}
-
-static size_t lowest_bit(uint64_t bits)
-{
-	size_t n = 0;
-
-	while (!(bits >> n & 1))
-		n++;
-	return n;
-}
-
-/* The first worker with an index of at least *at whose deque may hold something; *at is then behind it. NULL: none. */
-static struct mpp_worker *next_advertised(const mppool *pool, size_t *at)
-{
-	size_t places = mpp_load_seq(&pool->nplaces);
-
-	while (*at < places) {
-		size_t crew = *at / MPP_CREW;
-		uint64_t bits = mpp_load_seq(&mpp_crew_at(pool, crew)->advertised);
-
-		bits &= ~(uint64_t)0 << *at % MPP_CREW;
-		if (bits) {
-			*at = crew * MPP_CREW + lowest_bit(bits) + 1;
-			return mpp_worker_at(pool, *at - 1);
-		}
-		*at = (crew + 1) * MPP_CREW;
-	}
-	return NULL;
-}
-
-static struct mpp_job *steal(struct mpp_worker *w)
-{
-	struct mpp_worker *victim;
-	size_t at = 0;
-
-	while ((victim = next_advertised(w->pool, &at)) != NULL) {
-		struct mpp_job *job = mpp_worker_rob(victim);
-
-		if (job) {
-			MPP_PROBE_STEAL(w->pool, job, victim->index, 1);
-			return job;
-		}
-	}
-	return NULL;
-}
-
-static bool anything_to_steal(mppool *pool, bool inboxes)
-{
-	struct mpp_worker *w;
-	size_t at = 0;
-
-	while ((w = next_advertised(pool, &at)) != NULL)
-		if (!mpp_deque_is_empty(&w->deque) || (inboxes && !mpp_deque_is_empty(&w->inbox)))
-			return true;
-	return false;
-}
-
-/* --------------------------------------------------------------------------------------------- searching, sleeping */
-
-static void stop_searching_locked(struct mpp_worker *w)
-{
-	if (w->searching) {
-		w->searching = false;
-		mpp_store_seq(&w->pool->nsearching, mpp_peek(&w->pool->nsearching) - 1);
-	}
-}
-
-/* P3: one that found something, or leaves, wakes the next if there is more, also in somebody's deque. */
-static struct mpp_worker *found_locked(struct mpp_worker *w, const struct work *work)
-{
-	mppool *pool = w->pool;
-
-	stop_searching_locked(w);
-	if (mpp_peek(&pool->nidle) == 0)
-		return NULL;
-	if (mpp_peek(&pool->queued) == 0 && !anything_to_steal(pool, true))
-		return NULL;
-	return work->single ? mpp_pool_wake_for_call_locked(pool) : mpp_pool_wake_one_locked(pool);
-}
-
-/* More are at work than there are CPUs, and still calls pile up: they wait for something else, and all sleepers are
- * wanted. One that wakes another is a long way round to a thousand. */
-static bool calls_block_locked(const mppool *pool)
-{
-	return pool->nbusy > 8 * pool->most_searching && mpp_peek(&pool->queued) >= BACKLOG;
-}
-
-static void pause(void)
-{
-	for (int i = 0; i < PAUSES; i++)
-		mpp_relax();
-}
-
-/* Taking the lock for one call at a time costs a submitter and its worker more than the call. If there were several the
- * last time, and now and then to find out, lets more of them come for as long as they do. */
-static void gather(struct mpp_worker *w)
-{
-	size_t seen = mpp_peek(&w->pool->queued), now = seen, most = mpp_min(2 * w->took, TAKE_MOST);
-
-	if (w->batch < TAKE_MOST || seen == 0 || (w->took < 2 && w->turns % PROBE))
-		return;
-	do {
-		seen = now;
-		pause();
-		now = mpp_peek(&w->pool->queued);
-	} while (now > seen && now < most);
-}
-
-/* Looks about without the lock for a bounded time. True: there may be something. Each look takes the lock's line away
- * from submitters: where many calls come they are left in peace for longer. */
-static bool spin(const struct mpp_worker *w, struct mpp_spin *budget)
-{
-	while (mpp_spin_more(budget)) {
-		if (w->took > 1)
-			pause();
-		if (mpp_peek(&w->pool->queued) > 0 || anything_to_steal(w->pool, true) ||
-		    mpp_peek(&w->pool->state) > MPPOOL_CLOSED)
-			return true;
-	}
-	return false;
-}
-
-static void go_idle_locked(struct mpp_worker *w)
-{
-	mppool *pool = w->pool;
-
-	mpp_poke(&w->wake, 0);
-	w->idle = true;
-	w->prev_idle = NULL;
-	w->next_idle = pool->idle;
-	if (pool->idle)
-		pool->idle->prev_idle = w;
-	pool->idle = w;
-	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) + 1);
-	stop_searching_locked(w);
-	mpp_pool_advance_locked(pool);
-}
-
-/* Off the list by itself, unless somebody has just taken it off to wake it. */
-static void cease_idle_locked(struct mpp_worker *w)
-{
-	mppool *pool = w->pool;
-
-	if (!w->idle)
-		return;
-	if (w->prev_idle)
-		w->prev_idle->next_idle = w->next_idle;
-	else
-		pool->idle = w->next_idle;
-	if (w->next_idle)
-		w->next_idle->prev_idle = w->prev_idle;
-	w->idle = false;
-	mpp_store_seq(&pool->nidle, mpp_peek(&pool->nidle) - 1);
-}
-
-/* Predicate: wake is 1, which is set after the worker was taken off the idle list: P1. P2: the look into the deques
- * comes after nidle has counted this worker. What is there is left to a worker that searches: P3; an open batch is left
- * to its owner by one who stands by, until the deadline: P6. */
-static void sleep_idle(struct mpp_worker *w, int64_t deadline)
-{
-	bool timed_out = false;
-
-	if (mpp_load_seq(&w->pool->nsearching) > 0 || !anything_to_steal(w->pool, deadline == MPP_NEVER))
-		while (mpp_load(&w->wake) == 0 && !timed_out)
-			timed_out = mpp_park(&w->wake, 0, deadline) == ETIMEDOUT;
-}
-
-/* A dismissed worker leaves with empty hands, and not if it is the last one that is sure to be there: the others' places
- * may be vacant. */
-static bool must_leave_locked(struct mpp_worker *w)
+/* A dismissed worker leaves with an empty deque, and not if it is the last one that is sure to be there: the others'
+ * slots may be vacant. */
+bool mpp_worker_must_leave_locked(struct mpp_worker *w)
 {
 	const mppool *pool = w->pool;
 
 	return pool->finished || (mpp_peek(&w->dismissed) && pool->nalive > 1 + pool->nunsure &&
-	                          mpp_deque_is_empty(&w->inbox) && mpp_deque_is_empty(&w->deque));
+	                          mpp_deque_is_empty(&w->deque));
 }
 
 void mpp_worker_dismiss_locked(struct mpp_worker *w)
@@ -581,65 +111,15 @@ void mpp_worker_dismiss_locked(struct mpp_worker *w)
 	mpp_poke(&w->dismissed, true);
 	if (!w->idle)
 		return;
-	if (w->pool->standby == w)
-		w->pool->standby = NULL;
-	cease_idle_locked(w);
+	mpp_worker_leave_idle_locked(w);
 	mpp_worker_unpark(w);
 }
 
-/* P5: the calls of an open batch come first. Its owner will be through with them in no time, and would only be slowed
- * down by a thief; unless one of them takes longer than was thought. Watches for a moment; then helps. */
-static struct mpp_job *watch_batch(struct mpp_worker *w, struct mpp_worker *owner)
+/* Not before the latest moment that mppool_stats() has seen: what it said stays true. */
+void mpp_worker_set_activity_locked(struct mpp_worker *w, enum mpp_activity activity)
 {
-	struct mpp_spin moment = {0, 0, false};
-	struct mpp_job *job;
+	int64_t now = mpp_now();
 
-	while (owner != w && !mpp_deque_is_empty(&owner->inbox)) {
-		if (mpp_now() - mpp_peek(&owner->batch_start) > QUICK || !mpp_spin_more(&moment)) {
-			job = mpp_deque_steal(&owner->inbox);
-			if (job)
-				MPP_PROBE_STEAL(w->pool, job, owner->index, 1);
-			return job;
-		}
-		if (mpp_peek(&w->pool->state) > MPPOOL_CLOSED)
-			return NULL;
-	}
-	return owner == w ? mpp_deque_steal(&owner->inbox) : NULL;
-}
-
-/* P3: is this worker one of the few that look about? */
-static bool search_locked(struct mpp_worker *w)
-{
-	mppool *pool = w->pool;
-	uint32_t others = mpp_peek(&pool->nsearching) - pool->coming - w->searching;
-
-	if (others >= pool->most_searching) {
-		stop_searching_locked(w);
-		return false;
-	}
-	if (!w->searching) {
-		w->searching = true;
-		mpp_store_seq(&pool->nsearching, mpp_peek(&pool->nsearching) + 1);
-	}
-	return true;
-}
-
-static void set_busy_locked(struct mpp_worker *w, bool busy)
-{
-	mppool *pool = w->pool;
-
-	if (w->busy == busy)
-		return;
-	w->busy = busy;
-	pool->nbusy += busy ? 1 : (size_t)-1;
-	pool->most_busy = mpp_max(pool->most_busy, pool->nbusy);
-}
-
-/* `now` may be a moment ago, but not before the latest one that mppool_stats() has seen: what it said stays true. */
-static void set_activity_locked(struct mpp_worker *w, enum mpp_activity activity, int64_t now)
-{
-	if (now < w->since)
-		now = w->since;
 	if (now < w->pool->looked)
 		now = w->pool->looked;
 	if (w->activity == MPP_AWAKE)
@@ -653,157 +133,17 @@ static void set_activity_locked(struct mpp_worker *w, enum mpp_activity activity
 static void set_in_service(struct mpp_worker *w, bool in_service)
 {
 	mpp_lock(&w->pool->lock);
-	set_busy_locked(w, false);
-	set_activity_locked(w, in_service ? MPP_AWAKE : MPP_OFF, mpp_now());
+	mpp_worker_set_activity_locked(w, in_service ? MPP_AWAKE : MPP_OFF);
 	mpp_pool_unlock(w->pool);
 }
 
-/* Sleeps until somebody has something. The lock is held before and after, not meanwhile. */
-static void sleep_locked(struct mpp_worker *w, int64_t deadline)
-{
-	mppool *pool = w->pool;
-	struct mpp_trace_span span;
-
-	unadvertise(w);
-	set_activity_locked(w, MPP_ASLEEP, may_take_several(w) ? mpp_peek(&w->batch_start) : mpp_now());
-	go_idle_locked(w);
-	mpp_pool_unlock(pool);
-	mpp_trace_sleep(w->row, &span, mpp_peek(&pool->queued));
-	sleep_idle(w, deadline);
-	mpp_trace_end(w->row, &span, MPP_TRACE_IDLE, NULL, 0, 0);
-	mpp_lock(&pool->lock);
-	cease_idle_locked(w);
-	if (w->searching)
-		pool->coming = false;
-	set_activity_locked(w, MPP_AWAKE, mpp_now());
-}
-
-/* P6: is there nothing to do but to watch how somebody else gets on? */
-static bool may_stand_by_locked(struct mpp_worker *w)
-{
-	const mppool *pool = w->pool;
-
-	return keeps_up_locked(pool) && !pool->standby && mpp_peek(&pool->nidle) + 1 < pool->nalive &&
-	       !must_leave_locked(w);
-}
-
-/* Since when has nobody taken a call, as far as those who stand by have seen? */
-static int64_t untaken_since_locked(mppool *pool)
-{
-	if (pool->seen_takes != pool->takes) {
-		pool->seen_takes = pool->takes;
-		pool->seen_at = mpp_now();
-	}
-	return pool->seen_at;
-}
-
-/* P6. Predicate: as of sleep_idle(); or a moment passed since a call was taken. Whoever is woken meanwhile, and stands
- * by again, does not begin that moment anew. */
-static void stand_by_locked(struct mpp_worker *w)
-{
-	mppool *pool = w->pool;
-	int64_t moment = MPP_STANDBY;
-
-	do {
-		pool->standby = w;
-		sleep_locked(w, untaken_since_locked(pool) + moment);
-		moment = mpp_standby_longer(moment);
-		if (pool->standby != w)
-			return;          /* it was woken */
-		pool->standby = NULL;
-		if (pool->seen_takes == pool->takes)
-			pool->brisk = false;
-	} while (may_stand_by_locked(w));
-}
-
-/* Nothing could be taken from the queue: looks elsewhere, without the lock meanwhile, once; or sleeps. `budget` bounds
- * the time that a worker looks about before it sleeps. */
-static struct mpp_job *look_elsewhere_locked(struct mpp_worker *w, struct mpp_worker *batch, struct mpp_spin *budget)
-{
-	mppool *pool = w->pool;
-	struct mpp_job *job = mpp_deque_pop(&w->deque);  /* it was a turn on which others came first */
-	bool again;
-
-	if (!job)                        /* more urgent calls were there, and others took them: nobody else would see these */
-		job = mpp_deque_steal(&w->inbox);
-	if (job)
-		return job;
-	if (may_stand_by_locked(w) && batch != w) {
-		stand_by_locked(w);
-		budget->started = false;
-		return NULL;
-	}
-	if (!search_locked(w) && batch && batch != w) {
-		sleep_locked(w, MPP_NEVER);      /* P5: others watch it */
-		budget->started = false;
-		return NULL;
-	}
-	mpp_pool_unlock(pool);
-	job = batch ? watch_batch(w, batch) : steal(w);
-	again = batch || job || (w->searching && w->lively && spin(w, budget));
-	if (again && !job)
-		gather(w);
-	mpp_lock(&pool->lock);
-	if (!again && mpp_peek(&pool->queued) == 0 && !must_leave_locked(w)) {
-		sleep_locked(w, MPP_NEVER);
-		budget->started = false;
-	}
-	return job;
-}
-
-/* Decided: this thread leaves its place, and is no longer one of the living. */
+/* Decided: this thread leaves its slot, and is no longer counted as alive. */
 static void retire_locked(struct service *s)
 {
 	s->retired = true;
 	s->w->on_duty = false;
 	s->w->pool->nalive--;
-	unadvertise(s->w);
 	mpp_pool_advance_locked(s->w->pool);
-}
-
-/* Blocks until there is work; false: the worker leaves. */
-static bool acquire(struct service *s, struct work *work)
-{
-	struct mpp_worker *w = s->w;
-	mppool *pool = w->pool;
-	struct mpp_worker *next = NULL, *other = NULL;
-	struct mpp_spin budget = {0, 0, false};
-	bool found = false;
-
-	memset(work, 0, sizeof *work);
-	mpp_pool_returned(pool);         /* from a hook */
-	adapt_batch(w);
-	gather(w);
-	mpp_pool_refill(pool);
-	mpp_lock(&pool->lock);
-	set_busy_locked(w, false);
-	while (!found && !must_leave_locked(w)) {
-		enum taken taken = take_locked(w, work);
-
-		if (taken != TOOK)
-			work->single = look_elsewhere_locked(w, taken == BATCH_OPEN ? pool->batch_owner : NULL,
-			                                     &budget);
-		found = taken == TOOK || work->single;
-	}
-	set_busy_locked(w, found);
-	if (!found && !pool->finished)
-		retire_locked(s);
-	if (found || !pool->finished) {
-		next = found_locked(w, work);    /* who leaves hands on what it was woken for */
-		if (calls_block_locked(pool))
-			other = mpp_pool_pop_idle_locked(pool);
-	} else {
-		stop_searching_locked(w);
-		next = mpp_pool_pop_idle_locked(pool);
-		other = mpp_pool_pop_idle_locked(pool);
-	}
-	mpp_pool_unlock(pool);
-	if (next)
-		mpp_worker_unpark(next);
-	if (other)
-		mpp_worker_unpark(other);
-	mpp_trace_queue(w->row, mpp_peek(&pool->queued));
-	return found;
 }
 
 /* --------------------------------------------------------------------------------------------------------- running */
@@ -823,21 +163,20 @@ static void run_single(struct service *s, struct mpp_job *job)
 	mpp_single_run(job, &s->frame);
 }
 
-static void run_multi(struct service *s, const struct work *work)
+static void run_multi(struct service *s, const struct mpp_work *work)
 {
 	struct mpp_visitor visitor = mpp_worker_visitor(s->w, &s->frame, &work->multi->job);
+	const size_t most = mpp_min(s->w->chunks_left, mpp_worker_has_passed(s->w) ? FEW : VISIT);
 	bool exhausted;
 
-	visitor.chunks = s->w->chunks_left;
+	visitor.chunks = most;
 	pthread_cleanup_push(mpp_multi_unref_lost, work->multi);
 	exhausted = mpp_multi_visit(work->multi, &visitor);
 	pthread_cleanup_pop(0);
 	if (s->w->chunks_left != SIZE_MAX)
-		s->w->chunks_left = visitor.chunks;
-	if (exhausted && work->open)
+		s->w->chunks_left -= most - visitor.chunks;
+	if (exhausted)
 		unlist_exhausted(work->multi);
-	else if (exhausted)
-		dequeue_exhausted(work->multi);
 	mpp_multi_unref(work->multi);
 }
 
@@ -851,33 +190,19 @@ static bool is_finished(mppool *pool)
 	return finished;
 }
 
-/* Does something wait that goes before the inbox? Once the pool is stopped nothing does. */
-static bool more_urgent(const struct mpp_worker *w)
-{
-	int urgent = mpp_peek(&w->pool->urgent);
-
-	return urgent > 2 * w->batch_priority + 1 && urgent != INT_MAX;
-}
-
 /* Into the queue with a task's own calls; false: no memory for that, or the pool has ended. */
 static bool requeue(mppool *pool, struct mpp_job *job)
 {
-	struct mpp_queue *queue = &pool->queue[job->priority + 1];
-	struct mpp_worker *next = NULL;
 	bool room;
 
 	mpp_lock(&pool->lock);
-	while (!(room = mpp_queue_has_room(queue)) && mpp_pool_extend_queue_locked(pool, queue))
+	while (!(room = mpp_runq_has_room_locked(&pool->runq, MPP_NORMAL)) && mpp_pool_extend_queue_locked(pool, MPP_NORMAL))
 		;
 	room = room && mpp_peek(&pool->state) <= MPPOOL_CLOSED;
-	if (room) {
-		mpp_queue_push(queue, job);
-		mpp_pool_hint_pushed_locked(pool, job->priority + 1);
-		next = mpp_pool_wake_one_locked(pool);
-	}
+	if (room)
+		mpp_runq_push_locked(&pool->runq, job);
 	mpp_pool_unlock(pool);
-	if (next)
-		mpp_worker_unpark(next);
+	mpp_pool_notify(pool);
 	return room;
 }
 
@@ -892,31 +217,47 @@ static void hand_on(struct service *s)
 			run_single(s, job);
 }
 
+/* Between two choices: false, if the worker is to stay after all. */
+static bool leave(struct service *s)
+{
+	mppool *pool = s->w->pool;
+	bool leaves;
+
+	mpp_lock(&pool->lock);
+	leaves = mpp_worker_must_leave_locked(s->w);
+	if (leaves && !pool->finished)
+		retire_locked(s);
+	mpp_pool_unlock(pool);
+	if (leaves)
+		mpp_worker_release_others(s->w);
+	return leaves;
+}
+
+static void run_work(struct service *s, const struct mpp_work *work)
+{
+	mpp_trace_queue(s->w->row, mpp_runq_count(&s->w->pool->runq));
+	if (work->single)
+		run_single(s, work->single);
+	else
+		run_multi(s, work);
+	mpp_pool_returned(s->w->pool);   /* from a hook */
+	mpp_pool_refill(s->w->pool);
+}
+
 /* Until the pool lets it go, or it has served its time and a successor stands ready. */
 static void serve(struct service *s)
 {
 	struct mpp_worker *w = s->w;
-	struct work work;
+	struct mpp_work work;
 
 	s->phase = SERVING;
 	for (;;) {
-		struct mpp_job *job;
-
 		if (mpp_unlikely(mpp_peek(&w->dismissed)))
 			hand_on(s);
-		job = ++w->turns % FAIR_TURN ? mpp_deque_pop(&w->deque) : NULL;
-		if (!job && !more_urgent(w))
-			job = mpp_deque_steal(&w->inbox);
-		if (job) {
-			run_single(s, job);
-		} else if (!acquire(s, &work)) {
-			if (mpp_deque_is_empty(&w->inbox) && mpp_deque_is_empty(&w->deque))
-				return;
-		} else if (work.single) {
-			run_single(s, work.single);
-		} else {
-			run_multi(s, &work);
-		}
+		if (mpp_worker_acquire(w, &work))
+			run_work(s, &work);
+		else if (leave(s))
+			return;
 		if (mpp_unlikely(w->chunks_left == 0)) {
 			s->relieved = !is_finished(w->pool) && mpp_worker_start(w, pthread_self()) == 0;
 			if (s->relieved)

@@ -9,6 +9,7 @@ black_tests = \
 	tests/test_cancel \
 	tests/test_cpython \
 	tests/test_errors \
+	tests/test_fairness \
 	tests/test_faults \
 	tests/test_functions \
 	tests/test_groups \
@@ -47,6 +48,7 @@ tests_test_callbacks_LDADD = $(black_libs)
 tests_test_cancel_LDADD = $(black_libs)
 tests_test_cpython_LDADD = $(black_libs)
 tests_test_errors_LDADD = $(black_libs)
+tests_test_fairness_LDADD = $(black_libs)
 tests_test_faults_LDADD = $(black_libs)
 tests_test_functions_LDADD = $(black_libs)
 tests_test_groups_LDADD = $(black_libs)

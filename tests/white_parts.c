@@ -384,7 +384,7 @@ END_TEST
 
 struct looks {
 	mppool *pool;
-	struct recorder urgent;
+	struct recorder higher;          /* bits that would make a participant of the map leave */
 };
 
 static int look_call(const void *const args[], void *result, void *context)
@@ -395,24 +395,24 @@ static int look_call(const void *const args[], void *result, void *context)
 	if (int_arg(args, 0) == 1)
 		pthread_exit(NULL);
 	if (int_arg(args, 0) > 1)
-		record(&looks->urgent, mpp_peek(&looks->pool->urgent));
+		record(&looks->higher, (int)(mpp_peek(&looks->pool->runq.waiting) >> (MPP_LEVELS * MPP_NORMAL + MPP_ARRAYS + 1)));
 	return 0;
 }
 
-/* A map of which a lost worker gave something back waits among the open streams. It is no more urgent for that: or its
- * visitors would leave after each chunk to make room for it. */
-START_TEST(open_map_does_not_go_before_its_own_visitors)
+/* A map of which a lost worker gave something back is on the list of its level. It counts as no higher level for that: or
+ * its participants would leave after each chunk to make room for it. */
+START_TEST(listed_map_does_not_go_before_its_own_participants)
 {
 	const int xs[6] = {0, 1, 2, 3, 4, 5};
 	struct looks looks = {.pool = pool_of(1)};
 	const struct mppool_func func = make_func(look_call, 1, 0, &looks);
 
-	recorder_init(&looks.urgent);
+	recorder_init(&looks.higher);
 	assert_code(mppool_map(looks.pool, &func, MPPOOL_ARRAY(xs, 6), NULL, 3), MPPOOL_ETASK);
-	ck_assert_uint_eq(recorded_count(&looks.urgent), 4);
-	ck_assert_uint_eq(recorded_times(&looks.urgent, 2), 4);
+	ck_assert_uint_eq(recorded_count(&looks.higher), 4);
+	ck_assert_uint_eq(recorded_times(&looks.higher, 0), 4);
 	pool_finish(looks.pool);
-	recorder_destroy(&looks.urgent);
+	recorder_destroy(&looks.higher);
 }
 END_TEST
 
@@ -432,7 +432,7 @@ END_TEST
 /* ----------------------------------------------------------------------------------------------------------- hints */
 
 /* What is looked at without the lock says so when nothing is left, after calls of every kind. */
-START_TEST(nothing_is_urgent_in_an_idle_pool)
+START_TEST(nothing_waits_in_an_idle_pool)
 {
 	const int xs[] = {1, 2, 3, 4, 5, 6, 7, 8};
 	int y;
@@ -449,8 +449,8 @@ START_TEST(nothing_is_urgent_in_an_idle_pool)
 			;
 		mppool_iter_free(iter);
 		assert_ok(mppool_wait_idle(pool, MPPOOL_FOREVER));
-		ck_assert_int_eq(mpp_peek(&pool->urgent), -1);
-		ck_assert_uint_eq(mpp_peek(&pool->queued), 0);
+		ck_assert_uint_eq(mpp_peek(&pool->runq.waiting), 0);
+		ck_assert_uint_eq(mpp_runq_count(&pool->runq), 0);
 	}
 	pool_finish(pool);
 }
@@ -476,8 +476,8 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, deque_gives_the_owner_the_newest_and_thieves_the_oldest);
 	tcase_add_test(tcase, deque_hands_out_each_entry_once_among_thieves);
 	tcase_add_test(tcase, blocks_may_die_in_another_thread);
-	tcase_add_test(tcase, open_map_does_not_go_before_its_own_visitors);
-	tcase_add_test(tcase, nothing_is_urgent_in_an_idle_pool);
+	tcase_add_test(tcase, listed_map_does_not_go_before_its_own_participants);
+	tcase_add_test(tcase, nothing_waits_in_an_idle_pool);
 }
 
 int main(int argc, char **argv)

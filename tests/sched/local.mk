@@ -26,7 +26,7 @@ libmppool_sched_la_SOURCES = \
 	tests/sched/tools.c \
 	tests/sched/watches.c \
 	tests/sched/workers.c
-libmppool_sched_la_CPPFLAGS = $(AM_CPPFLAGS) -DMPP_SCHEDULER -DTAKE_MOST=4 -iquote $(top_srcdir)/src -I$(top_srcdir)/tests/sched \
+libmppool_sched_la_CPPFLAGS = $(AM_CPPFLAGS) -DMPP_SCHEDULER -DMPP_FAIR=2 "-DMPP_RING=((size_t)4)" -iquote $(top_srcdir)/src -I$(top_srcdir)/tests/sched \
 	-include $(top_srcdir)/tests/sched/sched_plain.h
 libmppool_sched_la_CFLAGS = $(AM_CFLAGS) $(UNWIND_CFLAGS) $(SCHED_CFLAGS)
 libmppool_sched_la_LIBADD = $(PTHREAD_LIBS) $(LIBATOMIC)
