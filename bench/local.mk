@@ -97,7 +97,7 @@ check-bench: bench-programs
 	@$(bench_missing)
 	@$(bench_run) --check --rounds 1 --reps 2 --scale 0.01 --works '$(BENCH_CHECK_WORKS)' --results bench/check
 BENCH_CHECK_WORKS = map_tiny map_chunk1 submit_get submit_wait_all apply_latency multi_producer stream_ordered \
-	stream_unordered create_destroy nested memory arguments callbacks chunksize submit_get@one-cpu submit_get@busy
+	stream_unordered create_destroy nested memory arguments callbacks chunksize fair submit_get@one-cpu submit_get@busy
 
 bench_missing = \
 	test -z '$(BENCH_MISSING)' || echo 'not measured, since configure did not find them: $(BENCH_MISSING)'; \

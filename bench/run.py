@@ -23,13 +23,13 @@ OTHER_WORK = ("map", "fork-join")  # variants that stand for a work of which the
 MAIN = ("map_tiny", "map_chunk1", "submit_get", "submit_wait_all", "apply_latency", "multi_producer", "stream_ordered",
         "stream_unordered", "blocking", "blocking4k", "create_destroy", "skewed", "nested", "memory", "idle")
 SWEEPS = ("task_length", "workers")
-OWN_SWEEPS = ("arguments", "callbacks", "chunksize")  # of what only this library has
+OWN_WORKS = ("arguments", "callbacks", "chunksize", "fair")  # of what only this library has
 UNDER_CONDITIONS = ("map_tiny", "submit_get", "submit_wait_all", "apply_latency", "stream_ordered", "nested")
 CONDITIONS = {"one-cpu": "all threads on one CPU", "busy": "a busy process beside"}
 GROUPS = {
     "main": MAIN,
     "sweeps": SWEEPS,
-    "conditions": tuple(f"{work}@{condition}" for condition in CONDITIONS for work in UNDER_CONDITIONS) + OWN_SWEEPS,
+    "conditions": tuple(f"{work}@{condition}" for condition in CONDITIONS for work in UNDER_CONDITIONS) + OWN_WORKS,
 }
 GROUPS["all"] = GROUPS["main"] + GROUPS["sweeps"] + GROUPS["conditions"]
 FIXED_WORKERS = ("blocking", "blocking4k", "memory", "workers")
@@ -91,8 +91,8 @@ def find_works(text):
     for word in text.replace(",", " ").split():
         for name in GROUPS.get(word, (word,)):
             work, _, condition = name.partition("@")
-            if work not in MAIN + SWEEPS + OWN_SWEEPS or (condition and condition not in CONDITIONS):
-                known = " ".join((*GROUPS, *MAIN, *SWEEPS, *OWN_SWEEPS))
+            if work not in MAIN + SWEEPS + OWN_WORKS or (condition and condition not in CONDITIONS):
+                known = " ".join((*GROUPS, *MAIN, *SWEEPS, *OWN_WORKS))
                 sys.exit(f"run.py: no work {name}; there are: {known}; and with @one-cpu or @busy behind")
             works.append((work, condition))
     return works
@@ -166,7 +166,7 @@ class Runner:
         try:
             for turn in range(self.arguments.rounds):
                 for peer in self.peers:
-                    if (peer, work, condition) in self.once or (work in OWN_SWEEPS and peer != OURS):
+                    if (peer, work, condition) in self.once or (work in OWN_WORKS and peer != OURS):
                         continue
                     lines = self.run_once(peer, work, condition, turn)
                     self.samples += lines
@@ -261,7 +261,8 @@ def short(value):
 
 def notes(series):
     words = []
-    for key in ("p50", "p99", "ran_in_another_thread", "threads", "ctx_switches", "ctx_switches_settled"):
+    for key in ("p50", "p99", "ran_in_another_thread", "threads", "ctx_switches", "ctx_switches_settled",
+                "limit_reached"):
         value = series.median_note(key)
         if value is not None:
             words.append(f"{key} {short(value)}")
