@@ -46,6 +46,7 @@ static const struct defaults {
 	{"callbacks", 500000, 2, 2, true},
 	{"chunksize", 1000000, 2, 2, true},
 	{"fair", 20000, 2, 1, true},
+	{"floor", 1000, 2, 1, true},
 };
 
 static const struct defaults *find_defaults(const char *work)

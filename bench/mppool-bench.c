@@ -358,18 +358,23 @@ static void blocking(struct bench *b)
 
 static void create_destroy(struct bench *b)
 {
-	uint64_t sum = 0, y;
+	uint64_t sum = 0, x, y;
+	int threads = 0;
 
 	bench_start(b);
 	for (long i = 0; i < b->n; i++) {
 		mppool *pool = make_pool(b->workers, 0);
-		uint64_t x = (uint64_t)i;
 
+		x = (uint64_t)i;
 		must("apply", mppool_apply(pool, &identity_task, MPPOOL_ARGS(&x), &y));
+		if (i == 0)
+			threads = bench_other_threads();
 		must("destroy", mppool_destroy(pool));
 		sum += y;
 	}
 	bench_stop(b);
+	if (threads)
+		bench_note(b, "threads", threads);
 	bench_report_cycles(b, sum == bench_sum_below(b->n));
 }
 
