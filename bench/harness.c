@@ -45,6 +45,8 @@ static const struct defaults {
 	{"arguments", 500000, 2, 2, true},
 	{"callbacks", 500000, 2, 2, true},
 	{"chunksize", 1000000, 2, 2, true},
+	{"fair", 20000, 2, 1, true},
+	{"floor", 1000, 2, 1, true},
 };
 
 static const struct defaults *find_defaults(const char *work)

@@ -5,6 +5,7 @@
 # ------------------------------------------------------------------------------------------------------------ programs
 
 EXTRA_PROGRAMS += \
+	bench/floor \
 	bench/mppool-bench \
 	bench/peer-apr \
 	bench/peer-glib \
@@ -23,6 +24,9 @@ ARFLAGS = cr
 
 bench_libs = libbench.a $(LIBM) $(PTHREAD_LIBS)
 bench_peer_libs = libbench-peers.a $(bench_libs)
+
+bench_floor_SOURCES = bench/floor.c
+bench_floor_LDADD = $(bench_libs)
 
 bench_mppool_bench_SOURCES = bench/mppool-bench.c
 bench_mppool_bench_LDADD = libmppool.la $(bench_libs)
@@ -58,7 +62,7 @@ bench/peer-tbb$(EXEEXT): bench/peer-tbb.cpp bench/harness.h bench/works.h bench/
 	$(AM_V_GEN)$(CXX) -std=c++17 -Wall -Wextra $(CPPFLAGS) $(SAN_CFLAGS) $(PTHREAD_CFLAGS) $(TBB_CFLAGS) $(CXXFLAGS) \
 		$(LDFLAGS) -o $@ '$(srcdir)/bench/peer-tbb.cpp' $(bench_peer_libs) $(TBB_LIBS)
 
-bench_programs = bench/mppool-bench$(EXEEXT) $(BENCH_PEER_PROGRAMS)
+bench_programs = bench/mppool-bench$(EXEEXT) $(BENCH_FLOOR) $(BENCH_PEER_PROGRAMS)
 
 # ---------------------------------------------------------------------------------------------------------- make bench
 
@@ -92,12 +96,13 @@ bench: bench-programs
 bench-programs: all
 	$(MAKE) $(AM_MAKEFLAGS) $(bench_programs)
 
-# Everything once with few items: are all results right?
+# Everything once with few items: are all results right? And is the report's arithmetic?
 check-bench: bench-programs
 	@$(bench_missing)
+	@$(PYTHON3) '$(srcdir)/bench/test-report.py'
 	@$(bench_run) --check --rounds 1 --reps 2 --scale 0.01 --works '$(BENCH_CHECK_WORKS)' --results bench/check
 BENCH_CHECK_WORKS = map_tiny map_chunk1 submit_get submit_wait_all apply_latency multi_producer stream_ordered \
-	stream_unordered create_destroy nested memory arguments callbacks chunksize submit_get@one-cpu submit_get@busy
+	stream_unordered create_destroy nested memory arguments callbacks chunksize fair submit_get@one-cpu submit_get@busy
 
 bench_missing = \
 	test -z '$(BENCH_MISSING)' || echo 'not measured, since configure did not find them: $(BENCH_MISSING)'; \
@@ -113,7 +118,8 @@ EXTRA_DIST += \
 	bench/README \
 	bench/peer-python.py \
 	bench/peer-tbb.cpp \
-	bench/run.py
+	bench/run.py \
+	bench/test-report.py
 
 CLEANFILES += $(EXTRA_PROGRAMS) $(EXTRA_LIBRARIES) bench/peer-tbb$(EXEEXT)
 clean-local: clean-bench

@@ -3,8 +3,10 @@
  * SPDX-License-Identifier: MIT */
 #include "works.h"
 
+#include <limits.h>
 #include <mppool.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,18 +358,23 @@ static void blocking(struct bench *b)
 
 static void create_destroy(struct bench *b)
 {
-	uint64_t sum = 0, y;
+	uint64_t sum = 0, x, y;
+	int threads = 0;
 
 	bench_start(b);
 	for (long i = 0; i < b->n; i++) {
 		mppool *pool = make_pool(b->workers, 0);
-		uint64_t x = (uint64_t)i;
 
+		x = (uint64_t)i;
 		must("apply", mppool_apply(pool, &identity_task, MPPOOL_ARGS(&x), &y));
+		if (i == 0)
+			threads = bench_other_threads();
 		must("destroy", mppool_destroy(pool));
 		sum += y;
 	}
 	bench_stop(b);
+	if (threads)
+		bench_note(b, "threads", threads);
 	bench_report_cycles(b, sum == bench_sum_below(b->n));
 }
 
@@ -629,6 +636,181 @@ static void chunksize(struct bench *b)
 	bench_sweep(b, sizes, sizeof sizes / sizeof *sizes, measure_chunksize);
 }
 
+/* ------------------------------------------------------------------------------------------------------------ fair */
+
+/* Calls are numbered as they are submitted. One of them, the older call, must not be passed by too many: calls of
+ * higher numbers that start before it are counted. Later calls are submitted until it starts, or until so many have
+ * passed that it would not start in a longer run either. */
+enum { FAIR_TURNS = 10, FAIR_WAITING = 1000, FAIR_STEPS = 4000 /* some microseconds */ };
+
+static struct {
+	mppool *pool;
+	unsigned long most;              /* calls may pass before the turn ends */
+	pthread_barrier_t all_run;       /* the workers' first tasks and the caller */
+	unsigned long submitted, ran;    /* these and the following are atomic */
+	unsigned long older;             /* the older call's number; ULONG_MAX until its submission has returned */
+	bool started;                    /* the older call */
+	unsigned long passed;
+	long waiting[2];                 /* calls of the priorities 0 and 1 */
+} fair;
+
+static unsigned long fair_next_number(void)
+{
+	return __atomic_add_fetch(&fair.submitted, 1, __ATOMIC_SEQ_CST);
+}
+
+static void fair_count(unsigned long number)
+{
+	if (number > __atomic_load_n(&fair.older, __ATOMIC_SEQ_CST) && !__atomic_load_n(&fair.started, __ATOMIC_SEQ_CST))
+		__atomic_add_fetch(&fair.passed, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&fair.ran, 1, __ATOMIC_SEQ_CST);
+}
+
+static bool fair_goes_on(void)
+{
+	return !__atomic_load_n(&fair.started, __ATOMIC_SEQ_CST) &&
+	       __atomic_load_n(&fair.passed, __ATOMIC_SEQ_CST) < fair.most;
+}
+
+static void be_older_call(void)
+{
+	__atomic_store_n(&fair.started, true, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&fair.ran, 1, __ATOMIC_SEQ_CST);
+}
+
+MPPOOL_PROC(older_task, be_older_call);
+
+/* The number is taken afterwards, so that what has a higher one was submitted later, whichever thread did so. */
+static void submit_older_call(const struct mppool_call_options *options)
+{
+	must("apply_async", mppool_apply_async(fair.pool, &older_task, NULL, options, NULL));
+	__atomic_store_n(&fair.older, fair_next_number(), __ATOMIC_SEQ_CST);
+}
+
+static void submit_itself(unsigned long number);
+MPPOOL_PROC(itself_task, submit_itself, unsigned long);
+
+static void submit_itself(unsigned long number)
+{
+	fair_count(number);
+	if (!fair_goes_on())
+		return;
+	number = fair_next_number();
+	must("apply_async", mppool_apply_async(fair.pool, &itself_task, MPPOOL_ARGS(&number), NULL, NULL));
+}
+
+/* Each worker has one of these: from now on all of them run tasks that submit to themselves. */
+static void begin_chain(bool submits_older_call)
+{
+	pthread_barrier_wait(&fair.all_run);
+	if (submits_older_call)
+		submit_older_call(NULL);
+	submit_itself(fair_next_number());
+}
+
+MPPOOL_PROC(begin_task, begin_chain, bool);
+
+static void run_chains(struct bench *b, bool older_is_own)
+{
+	pthread_barrier_init(&fair.all_run, NULL, (unsigned)b->workers + 1);
+	for (int i = 0; i < b->workers; i++) {
+		bool submits_older_call = older_is_own && i == 0;
+
+		must("apply_async",
+		     mppool_apply_async(fair.pool, &begin_task, MPPOOL_ARGS(&submits_older_call), NULL, NULL));
+	}
+	pthread_barrier_wait(&fair.all_run);
+	if (!older_is_own)
+		submit_older_call(NULL);
+	must("wait_idle", mppool_wait_idle(fair.pool, MPPOOL_FOREVER));
+	pthread_barrier_destroy(&fair.all_run);
+}
+
+static void run_urgent_call(unsigned long number, int priority)
+{
+	fair_count(number);
+	bench_spin(number, FAIR_STEPS);
+	__atomic_sub_fetch(&fair.waiting[priority], 1, __ATOMIC_SEQ_CST);
+}
+
+MPPOOL_PROC(urgent_task, run_urgent_call, unsigned long, int);
+
+static void submit_urgent_calls(void)
+{
+	for (int priority = 1; priority >= 0; priority--)
+		while (__atomic_load_n(&fair.waiting[priority], __ATOMIC_SEQ_CST) < FAIR_WAITING) {
+			unsigned long number = fair_next_number();
+
+			__atomic_add_fetch(&fair.waiting[priority], 1, __ATOMIC_SEQ_CST);
+			must("apply_async", mppool_apply_async(fair.pool, &urgent_task, MPPOOL_ARGS(&number, &priority),
+			                                       MPPOOL_CALL(.priority = priority), NULL));
+		}
+}
+
+static void run_urgent_calls(struct bench *b)
+{
+	(void)b;
+	submit_urgent_calls();
+	submit_older_call(MPPOOL_CALL(.priority = -1));
+	while (fair_goes_on()) {
+		submit_urgent_calls();
+		sched_yield();
+	}
+	must("wait_idle", mppool_wait_idle(fair.pool, MPPOOL_FOREVER));
+}
+
+static void run_own_chains(struct bench *b)
+{
+	run_chains(b, true);
+}
+
+static void run_queued_chains(struct bench *b)
+{
+	run_chains(b, false);
+}
+
+/* The value is the greatest of some turns. */
+static void measure_fairness(struct bench *b, void (*turn)(struct bench *b))
+{
+	for (b->rep = 0; b->rep < b->reps; b->rep++) {
+		unsigned long greatest = 0, limits_reached = 0;
+		bool ok = true;
+
+		fair.pool = make_pool(b->workers, 0);
+		fair.most = (unsigned long)b->n;
+		warm_up(fair.pool);
+		bench_start(b);
+		for (int i = 0; i < FAIR_TURNS; i++) {
+			fair.submitted = fair.ran = fair.passed = 0;
+			fair.older = ULONG_MAX;
+			fair.started = false;
+			turn(b);
+			ok = ok && fair.started && fair.ran == fair.submitted;
+			greatest = fair.passed > greatest ? fair.passed : greatest;
+			limits_reached += fair.passed >= fair.most;
+		}
+		bench_stop(b);
+		bench_note(b, "limit_reached", (double)limits_reached / FAIR_TURNS);
+		bench_report_value(b, b->n, (double)greatest, "calls", ok);
+		mppool_destroy(fair.pool);
+	}
+}
+
+static void fair_own(struct bench *b)
+{
+	measure_fairness(b, run_own_chains);
+}
+
+static void fair_queue(struct bench *b)
+{
+	measure_fairness(b, run_queued_chains);
+}
+
+static void fair_priority(struct bench *b)
+{
+	measure_fairness(b, run_urgent_calls);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ main */
 
 int main(int argc, char **argv)
@@ -659,6 +841,9 @@ int main(int argc, char **argv)
 		{"arguments", "", arguments, NULL},
 		{"callbacks", "", callbacks, NULL},
 		{"chunksize", "", chunksize, NULL},
+		{"fair", "own", fair_own, NULL},
+		{"fair", "queue", fair_queue, NULL},
+		{"fair", "priority", fair_priority, NULL},
 		{NULL, NULL, NULL, NULL},
 	};
 

@@ -3,10 +3,12 @@
 """Runs the programs of the benchmark side by side, and reports: make bench calls it. See bench/README.
 
 Every round runs every peer once, one process at a time (A B C A B C ...), so that a machine whose speed drifts treats
-all alike. Samples go to samples.jsonl, tables to report.txt, figures to *.svg, all in the folder of the results.
+all alike. The units of the machine (UNITS) are measured in each of these rounds, too. Samples go to samples.jsonl,
+tables to report.txt, figures to *.svg, all in the folder of the results.
 """
 import argparse
 import collections
+import itertools
 import json
 import os
 import platform
@@ -23,37 +25,58 @@ OTHER_WORK = ("map", "fork-join")  # variants that stand for a work of which the
 MAIN = ("map_tiny", "map_chunk1", "submit_get", "submit_wait_all", "apply_latency", "multi_producer", "stream_ordered",
         "stream_unordered", "blocking", "blocking4k", "create_destroy", "skewed", "nested", "memory", "idle")
 SWEEPS = ("task_length", "workers")
-OWN_SWEEPS = ("arguments", "callbacks", "chunksize")  # of what only this library has
+OWN_WORKS = ("arguments", "callbacks", "chunksize", "fair")  # of what only this library has
 UNDER_CONDITIONS = ("map_tiny", "submit_get", "submit_wait_all", "apply_latency", "stream_ordered", "nested")
-CONDITIONS = {"one-cpu": "all threads on one CPU", "busy": "a busy process beside"}
+PAIRS = {"near": "two CPUs that share a core or a cache", "far": "two CPUs that share neither"}
+CONDITIONS = {"one-cpu": "all threads on one CPU", "busy": "a busy process beside", **PAIRS}
 GROUPS = {
     "main": MAIN,
     "sweeps": SWEEPS,
-    "conditions": tuple(f"{work}@{condition}" for condition in CONDITIONS for work in UNDER_CONDITIONS) + OWN_SWEEPS,
+    "conditions": tuple(f"{work}@{condition}" for condition in ("one-cpu", "busy") for work in UNDER_CONDITIONS) +
+    OWN_WORKS,
 }
 GROUPS["all"] = GROUPS["main"] + GROUPS["sweeps"] + GROUPS["conditions"]
 FIXED_WORKERS = ("blocking", "blocking4k", "memory", "workers")
 SLOW = 15  # seconds: a process that takes longer runs in the first round only
 
-# What the library is to reach with two workers: medians of one run, at most factor times what it is compared with.
-Threshold = collections.namedtuple("Threshold", "work variant factor of text")
+FLOOR = "floor"  # the program, and the work, that measures the units
+Unit = collections.namedtuple("Unit", "letter text")
+UNITS = {  # by the variants of that work
+    "line": Unit("L", "a cache line's way from one CPU to another"),
+    "syscall": Unit("S", "a system call"),
+    "wake-call": Unit("Wc", "to wake a thread on another CPU: the waker's cost"),
+    "wake-run": Unit("Wr", "... until that thread runs"),
+    "wake-idle": Unit("Wi", "... until it runs, after 1 ms of idleness"),
+    "thread": Unit("T", "a thread made and joined"),
+    "thread-batch": Unit("Tb", "... in a batch, for each thread"),
+    "hand-over": Unit("H", "to wake a thread on the same CPU, and sleep"),
+}
+NS = {"ns/item": 1, "ns/task": 1, "us/cycle": 1e3}  # values that are times, in nanoseconds
+UNIT_OF_WORK = {"create_destroy": "thread"}  # others in L; on one CPU in H
+
+# What the library is to reach with two workers: medians of one run, at most factor times what it is compared with, and
+# so many nanoseconds more.
+Threshold = collections.namedtuple("Threshold", "work variant factor of text more condition", defaults=(0, ""))
 THRESHOLDS = (
-    Threshold("map_tiny", "", 1.03, "best", "1.03 x the best peer"),
-    Threshold("map_chunk1", "", 1.0, "best", "the best peer"),
-    Threshold("submit_get", "", 100, "", "100 ns"),
-    Threshold("submit_wait_all", "", 60, "", "60 ns"),
-    Threshold("apply_latency", "", 400, "", "400 ns, run by a worker"),
+    Threshold("map_tiny", "", 1.05, "best", "1.05 x the best peer"),
+    Threshold("map_chunk1", "", 1.3, "best", "1.3 x the best peer"),
+    Threshold("submit_get", "", 0.7, "L", "0.7 L"),
+    Threshold("submit_get", "", 1.0, "best", "the best peer"),
+    Threshold("submit_get", "", 100, "", "100 ns", condition="one-cpu"),
+    Threshold("submit_wait_all", "", 1.0, "best", "the best peer"),
+    Threshold("apply_latency", "", 3, "L", "3 L + 150 ns, by a worker", more=150),
+    Threshold("apply_latency", "", 1.0, "worker", "the best peer, by a worker"),
     Threshold("apply_latency", "caller-helps", 130, "", "130 ns"),
-    Threshold("multi_producer", "", 100, "", "100 ns"),
-    Threshold("stream_ordered", "", 70, "", "70 ns"),
-    Threshold("stream_unordered", "", 70, "", "70 ns"),
+    Threshold("multi_producer", "", 1.0, "best", "the best peer"),
+    Threshold("stream_ordered", "", 0.5, "best", "0.5 x the best peer"),
+    Threshold("stream_unordered", "", 1.0, "best", "the best peer"),
     Threshold("blocking", "", 1.10, "pthreads", "1.10 x bare threads"),
     Threshold("blocking4k", "", 1.10, "pthreads", "1.10 x bare threads"),
-    Threshold("create_destroy", "", 1.3, "pthreads", "1.3 x as many bare threads"),
+    Threshold("create_destroy", "", 1.1, "pthreads", "1.1 x as many bare threads"),
     Threshold("skewed", "", 1.01, "", "1.01 x ideal"),
     Threshold("skewed", "sorted", 1.02, "", "1.02 x ideal"),
-    Threshold("nested", "", 55, "", "55 ns"),
-    Threshold("memory", "", 96, "", "96 bytes"),
+    Threshold("nested", "", 1.1, "tbb", "1.1 x oneTBB"),
+    Threshold("memory", "", 80, "", "80 bytes"),
 )
 
 
@@ -85,17 +108,95 @@ def find_peers(arguments):
     return chosen
 
 
-def find_works(text):
+def on_pairs(work, pairs):
+    """A main work under both conditions, if the machine has both; otherwise on the CPUs that there are."""
+    return [f"{work}@{pair}" for pair in PAIRS] if work in MAIN and len(pairs) == len(PAIRS) else [work]
+
+
+def find_works(text, pairs):
     """Pairs of work and condition."""
     works = []
     for word in text.replace(",", " ").split():
-        for name in GROUPS.get(word, (word,)):
+        names = [name for work in GROUPS[word] for name in on_pairs(work, pairs)] if word in GROUPS else [word]
+        for name in names:
             work, _, condition = name.partition("@")
-            if work not in MAIN + SWEEPS + OWN_SWEEPS or (condition and condition not in CONDITIONS):
-                known = " ".join((*GROUPS, *MAIN, *SWEEPS, *OWN_SWEEPS))
-                sys.exit(f"run.py: no work {name}; there are: {known}; and with @one-cpu or @busy behind")
+            if condition in PAIRS and condition not in pairs:
+                sys.exit(f"run.py: {name}: this machine has no {PAIRS[condition]}, as far as the system says")
+            if work not in MAIN + SWEEPS + OWN_WORKS or (condition and condition not in CONDITIONS):
+                known = " ".join((*GROUPS, *MAIN, *SWEEPS, *OWN_WORKS))
+                after = " ".join(f"@{condition}" for condition in CONDITIONS)
+                sys.exit(f"run.py: no work {name}; there are: {known}; and with {after} after them")
             works.append((work, condition))
     return works
+
+
+# ---------------------------------------------------------------------------------------------------------- the CPUs
+
+def read_list(path):
+    """The CPUs of a file such as 0-3,8; None where the system does not say."""
+    try:
+        with open(path) as file:
+            parts = [part.split("-") for part in file.read().strip().split(",") if part]
+        return {cpu for part in parts for cpu in range(int(part[0]), int(part[-1]) + 1)}
+    except (OSError, ValueError):
+        return None
+
+
+def read_word(path):
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+class Topology:
+    """Which of the CPUs that may be used share what, as the system says."""
+
+    def __init__(self, cpus, root="/sys/devices/system/cpu"):
+        self.cpus = sorted(cpus)
+        self.core, self.package, self.caches = {}, {}, {}
+        for cpu in self.cpus:
+            topology, cache = f"{root}/cpu{cpu}/topology", f"{root}/cpu{cpu}/cache"
+            self.core[cpu] = read_list(f"{topology}/core_cpus_list") or read_list(f"{topology}/thread_siblings_list")
+            self.package[cpu] = read_word(f"{topology}/physical_package_id")
+            self.caches[cpu] = [(read_word(f"{cache}/{index}/level"), read_list(f"{cache}/{index}/shared_cpu_list"))
+                                for index in (sorted(os.listdir(cache)) if os.path.isdir(cache) else ())
+                                if index.startswith("index")]
+
+    def shared(self, one, other):
+        """"core", "L2", ...: the closest that two CPUs share; "" for nothing, None where the system does not say."""
+        if self.core[one] and other in self.core[one]:
+            return "core"
+        levels = [level for level, cpus in self.caches[one] if cpus and other in cpus]
+        if levels:
+            return "L" + min(levels)
+        known = self.core[one] and any(cpus for _, cpus in self.caches[one])
+        return "" if known else None
+
+    def pairs(self):
+        """The conditions of PAIRS that this machine has -> two CPUs. Those that share a cache are better than those
+        that share a core, whose threads slow each other down; those of two packages better than those of one."""
+        best = {}
+        for one, other in itertools.combinations(self.cpus, 2):
+            shared = self.shared(one, other)
+            if shared is None:
+                continue
+            name = "near" if shared else "far"
+            rank = shared == "core" if shared else self.package[one] == self.package[other]
+            if name not in best or rank < best[name][0]:
+                best[name] = (rank, (one, other))
+        return {name: cpus for name, (_, cpus) in best.items()}
+
+    def text(self, one, other):
+        shared = self.shared(one, other)
+        if shared is None:
+            apart = "are different cores" if self.core[one] else "may share a core"
+            return f"CPUs {one} and {other} {apart}; the system does not say which caches they share"
+        packages = "of one package" if self.package[one] == self.package[other] else "of two packages"
+        if not shared:
+            return f"CPUs {one} and {other}, {packages}, share neither a core nor a cache"
+        return f"CPUs {one} and {other} share {'a core' if shared == 'core' else f'an {shared} cache, no core'}"
 
 
 # ------------------------------------------------------------------------------------------------------------ running
@@ -111,8 +212,12 @@ def cpu_ticks():
 
 
 class Runner:
-    def __init__(self, arguments, peers):
+    def __init__(self, arguments, peers, topology):
         self.arguments, self.peers = arguments, peers
+        self.topology, self.pairs = topology, topology.pairs()
+        self.floor = os.path.join(arguments.programs, FLOOR)
+        if not os.path.exists(self.floor):
+            self.floor = None
         self.samples = []
         self.once = set()  # (peer, work, condition) that need no further round
         self.child = None
@@ -129,10 +234,10 @@ class Runner:
 
     def run_process(self, command, condition):
         """Its output, and why it is worth nothing, if so."""
-        cpu = min(os.sched_getaffinity(0)) if condition == "one-cpu" else None
+        cpus = self.topology.cpus[:1] if condition == "one-cpu" else self.pairs.get(condition)
         self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                       start_new_session=True,
-                                      preexec_fn=(lambda: os.sched_setaffinity(0, {cpu})) if cpu is not None else None)
+                                      preexec_fn=(lambda: os.sched_setaffinity(0, cpus)) if cpus else None)
         why = None
         try:
             output, errors = self.child.communicate(timeout=self.arguments.timeout)
@@ -145,19 +250,41 @@ class Runner:
         self.child = None
         return output, why
 
-    def run_once(self, peer, work, condition, turn):
+    def run_command(self, command, work, **members):
+        """The samples of one process, with further members; and the seconds that it took."""
         began, (all_before, stolen_before) = time.monotonic(), cpu_ticks()
-        output, why = self.run_process(self.command(peer, work), condition)
+        output, why = self.run_process(command, members["condition"])
         seconds, (all_after, stolen_after) = time.monotonic() - began, cpu_ticks()
         lines = [json.loads(line) for line in output.splitlines() if line.startswith("{") and line.endswith("}")]
         if why:
             lines.append({"variant": "", "work": work, "unsupported": why})
         for line in lines:
-            line.update(peer=peer, condition=condition, round=turn, load=os.getloadavg()[0],
+            line.update(members, load=os.getloadavg()[0],
                         steal_percent=round(100 * (stolen_after - stolen_before) / max(1, all_after - all_before), 2))
+        return lines, seconds
+
+    def run_floor(self, work, condition, turn):
+        """The units, as they are while a work is measured. A busy process beside would be measured with them."""
+        if not self.floor or condition == "busy":
+            return []
+        command = [self.floor, "--work", FLOOR]
+        if self.arguments.scale != 1:
+            command += ["--scale", str(self.arguments.scale)]
+        cpus = self.pairs.get(condition, self.topology.cpus[:2])
+        text = CONDITIONS["one-cpu"] if condition == "one-cpu" or len(cpus) < 2 else self.topology.text(*cpus)
+        return self.run_command(command, FLOOR, peer=FLOOR, condition=condition, round=turn, beside=work,
+                                cpus=text)[0]
+
+    def run_once(self, peer, work, condition, turn):
+        lines, seconds = self.run_command(self.command(peer, work), work, peer=peer, condition=condition, round=turn)
         if seconds > SLOW or all("unsupported" in line for line in lines):
             self.once.add((peer, work, condition))
         return lines
+
+    def keep(self, lines, store):
+        self.samples += lines
+        store.writelines(json.dumps(line) + "\n" for line in lines)
+        store.flush()
 
     def run_work(self, work, condition, store):
         busy = None
@@ -165,13 +292,11 @@ class Runner:
             busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
         try:
             for turn in range(self.arguments.rounds):
+                self.keep(self.run_floor(work, condition, turn), store)
                 for peer in self.peers:
-                    if (peer, work, condition) in self.once or (work in OWN_SWEEPS and peer != OURS):
+                    if (peer, work, condition) in self.once or (work in OWN_WORKS and peer != OURS):
                         continue
-                    lines = self.run_once(peer, work, condition, turn)
-                    self.samples += lines
-                    store.writelines(json.dumps(line) + "\n" for line in lines)
-                    store.flush()
+                    self.keep(self.run_once(peer, work, condition, turn), store)
         finally:
             if busy:
                 busy.kill()
@@ -220,6 +345,9 @@ class Series:
 class Results:
     def __init__(self, samples):
         groups, self.missing, self.wrong = {}, {}, []
+        self.floor = [sample for sample in samples if sample["work"] == FLOOR]
+        samples = [sample for sample in samples if sample["work"] != FLOOR]
+        self.wrong += [f"{FLOOR}/{sample['variant']}" for sample in self.floor if not sample.get("ok", True)]
         self.steal = max((sample.get("steal_percent", 0) for sample in samples), default=0)
         for sample in samples:
             name = sample["peer"] + ("/" + sample["variant"] if sample.get("variant") else "")
@@ -239,6 +367,25 @@ class Results:
         names = self.series.get((work, condition), {})
         return dict(sorted(((name, params[None]) for name, params in names.items() if None in params),
                            key=lambda item: item[1].median))
+
+    def units(self, condition, work=None):
+        """Variant of the floor -> its values in nanoseconds under a condition, beside one work or all."""
+        values = {}
+        for sample in self.floor:
+            if sample["condition"] == condition and work in (None, sample["beside"]) and "value" in sample:
+                values.setdefault(sample["variant"], []).append(sample["value"])
+        return values
+
+    def unit(self, work, condition, name=None):
+        """The unit that suits a work, and its nanoseconds beside that work; None where it was not measured."""
+        name = name or ("hand-over" if condition == "one-cpu" else UNIT_OF_WORK.get(work, "line"))
+        values = self.units(condition, work).get(name)
+        return UNITS[name].letter, statistics.median(values) if values else None
+
+    def in_unit(self, work, condition, series):
+        """A time in that unit; None where the value is no time, or the unit was not measured."""
+        _, size = self.unit(work, condition)
+        return series.median * NS[series.unit] / size if size and series.unit in NS else None
 
     def best_peer(self, work, condition=""):
         for name, series in self.plain(work, condition).items():
@@ -261,7 +408,8 @@ def short(value):
 
 def notes(series):
     words = []
-    for key in ("p50", "p99", "ran_in_another_thread", "threads", "ctx_switches", "ctx_switches_settled"):
+    for key in ("p50", "p99", "ran_in_another_thread", "threads", "ctx_switches", "ctx_switches_settled",
+                "limit_reached"):
         value = series.median_note(key)
         if value is not None:
             words.append(f"{key} {short(value)}")
@@ -282,16 +430,20 @@ def work_table(results, work, condition):
     best_name, best = results.best_peer(work, condition)
     at = f", {CONDITIONS[condition]}" if condition else ""
     unit = next(iter(series.values())).unit if series else ""
+    timed = any(results.in_unit(work, condition, one) is not None for one in series.values())
+    in_unit = f"in {results.unit(work, condition)[0]}" if timed else ""
     lines = ["", f"{work}{at} [{unit}]" if unit else f"{work}{at}", ""]
     if series:
-        lines.append(f"  {'':28} {'median':>8}  {'min .. max':^17} {'/ best':>7} {'wall s':>8} {'user s':>8} "
+        lines.append(f"  {'':28} {'median':>8}  {'min .. max':^17} {'/ best':>7} {in_unit:>7} "
+                     f"{'wall s':>8} {'user s':>8} "
                      f"{'sys s':>8} {'switches':>8} {'n':>8} {'runs':>4}")
     for name, one in series.items():
         ratio = short(one.median / best.median) if best and best.median else ""
+        units = short(results.in_unit(work, condition, one))
         lines.append(
             f"{'>' if name.partition('/')[0] == OURS else ' '} {name:28} {short(one.median):>8}  "
             f"{short(min(one.values)) + ' .. ' + short(max(one.values)):^17} "
-            f"{'best' if name == best_name else ratio:>7} "
+            f"{'best' if name == best_name else ratio:>7} {units:>7} "
             f"{one.median_of(lambda s: s['seconds']):>8.3f} {one.median_of(lambda s: s['user']):>8.3f} "
             f"{one.median_of(lambda s: s['sys']):>8.3f} {one.median_of(lambda s: s['nvcsw'] + s['nivcsw']):>8.0f} "
             f"{one.samples[0]['n']:>8} {len(one.values):>4}  {notes(one)}".rstrip())
@@ -322,14 +474,45 @@ def sweep_table(results, work, condition):
     return lines + missing_lines(results, (work, condition))
 
 
-def judge(results, threshold):
-    """What was measured, the most that it may be; None for what is not known."""
-    ours = results.plain(threshold.work).get(OURS + ("/" + threshold.variant if threshold.variant else ""))
+def bare_threads(results, work, condition, ours):
+    """Of the variants that differ in their numbers of threads, the one that has as many as the library."""
+    threads = ours.median_note("threads")
+    for name, series in results.plain(work, condition).items():
+        if name.partition("/")[0] == "pthreads" and series.median_note("threads") == threads:
+            return series
+    return None
+
+
+def best_by_a_worker(results, work, condition):
+    """The best peer whose callers do not run their calls themselves; a fork and join of all threads counts, too."""
+    for name, series in results.plain(work, condition).items():
+        if name.partition("/")[0] not in (OURS, *LIMITS) and (series.median_note("ran_in_another_thread") or 0) >= 0.5:
+            return series
+    return None
+
+
+def compared_with(results, threshold, condition, ours):
+    """The value that a threshold is a multiple of; None where it was not measured."""
     if not threshold.of:
-        return ours, threshold.factor
-    other = results.best_peer(threshold.work)[1] if threshold.of == "best" else \
-        results.plain(threshold.work).get(threshold.of)
-    return ours, other.median * threshold.factor if other else None
+        return 1
+    if threshold.of == "L":
+        return results.unit(threshold.work, condition, "line")[1]
+    if threshold.of == "best":
+        other = results.best_peer(threshold.work, condition)[1]
+    elif threshold.of == "worker":
+        other = best_by_a_worker(results, threshold.work, condition)
+    elif threshold.of == "pthreads":
+        other = bare_threads(results, threshold.work, condition, ours)
+    else:
+        other = results.plain(threshold.work, condition).get(threshold.of)
+    return other.median if other else None
+
+
+def judge(results, threshold, condition):
+    """What was measured, the most that it may be; None for what is not known."""
+    ours = results.plain(threshold.work, condition).get(OURS + ("/" + threshold.variant if threshold.variant else ""))
+    other = compared_with(results, threshold, condition, ours) if ours else None
+    return ours, other * threshold.factor + threshold.more if other is not None else None
 
 
 def verdict(measured, most):
@@ -338,24 +521,77 @@ def verdict(measured, most):
     return "yes" if measured <= most else f"NO: {measured / most:.2f} x" if most else "NO"
 
 
+def threshold_line(name, text, most, measured, met):
+    return f"  {name:30} {text:28} {short(most):>9} {short(measured):>9}  {met}"
+
+
 def threshold_table(results):
     lines = ["", "To reach, with two workers (medians)", "",
              f"  {'work':30} {'at most':28} {'that is':>9} {'measured':>9}  met"]
     for threshold in THRESHOLDS:
-        ours, most = judge(results, threshold)
-        if not ours:
-            continue
-        name = threshold.work + ("/" + threshold.variant if threshold.variant else "")
-        elsewhere = ours.median_note("ran_in_another_thread")
-        met = verdict(ours.median, most)
-        if met == "yes" and threshold.text.endswith("by a worker") and elsewhere != 1:
-            met = "NO: the caller ran it"
-        lines.append(f"  {name:30} {threshold.text:28} {short(most):>9} {short(ours.median):>9}  {met}")
-    ours = results.plain("idle").get(OURS)
-    if ours:
-        switches = max(sample["extra"]["ctx_switches_settled"] for sample in ours.samples)
-        lines.append(f"  {'idle':30} {'no context switch':28} {'0':>9} {short(switches):>9}  {verdict(switches, 0)}")
+        for condition in (threshold.condition,) if threshold.condition else ("", *PAIRS):
+            ours, most = judge(results, threshold, condition)
+            if not ours:
+                continue
+            name = threshold.work + ("/" + threshold.variant if threshold.variant else "") + \
+                ("@" + condition if condition else "")
+            met = verdict(ours.median, most)
+            if met == "yes" and threshold.text.endswith("by a worker") and \
+                    ours.median_note("ran_in_another_thread") != 1:
+                met = "NO: the caller ran it"
+            lines.append(threshold_line(name, threshold.text, most, ours.median, met))
+    for condition in ("", *PAIRS):
+        ours = results.plain("idle", condition).get(OURS)
+        if ours:
+            switches = max(sample["extra"]["ctx_switches_settled"] for sample in ours.samples)
+            name = "idle" + ("@" + condition if condition else "")
+            lines.append(threshold_line(name, "no context switch", 0, switches, verdict(switches, 0)))
     return lines
+
+
+# -------------------------------------------------------------------------------------------------------------- units
+
+def floor_table(results):
+    """What each unit is, under each condition in which it was measured."""
+    lines = []
+    for condition in dict.fromkeys(sample["condition"] for sample in results.floor):
+        cpus = next(sample["cpus"] for sample in results.floor if sample["condition"] == condition)
+        at = f" @{condition}" if condition else ""
+        lines += ["", f"Units of the machine{at} [ns]: {cpus}", "",
+                  f"     {'':50} {'median':>8}  {'min .. max':^17} {'runs':>4}"]
+        for name, values in results.units(condition).items():
+            lines.append(f"  {UNITS[name].letter:2} {UNITS[name].text:50} {short(statistics.median(values)):>8}  "
+                         f"{short(min(values)) + ' .. ' + short(max(values)):^17} {len(values):>4}")
+        missing = {sample["variant"]: sample["unsupported"] for sample in results.floor
+                   if sample["condition"] == condition and "unsupported" in sample}
+        lines += [f"  {UNITS[name].letter if name in UNITS else FLOOR:2} {why}" for name, why in missing.items()]
+    return lines
+
+
+def beside_bare(results, work, condition, series):
+    """The ratio to bare threads, where these were measured with as many threads."""
+    bare = bare_threads(results, work, condition, series)
+    return series.median / bare.median if bare and bare.median else None
+
+
+def units_table(results):
+    """Each work of this library in its unit and beside bare threads; each unit is that of the rounds of the work."""
+    lines = []
+    for work, condition in results.series:
+        best_name, best = results.best_peer(work, condition)
+        letter, size = results.unit(work, condition)
+        for name, one in results.plain(work, condition).items():
+            ours, bare = results.in_unit(work, condition, one), beside_bare(results, work, condition, one)
+            if not is_ours(name) or (ours is None and bare is None):
+                continue
+            label = work + name[len(OURS):] + ("@" + condition if condition else "")
+            peer = short(results.in_unit(work, condition, best)) if best else ""
+            if ours is None:
+                letter = size = None
+            lines.append(f"  {label:34} {letter or '':4} {short(size):>9} {short(ours):>9} {peer:>9} {short(bare):>9}"
+                         f"  {best_name or ''}".rstrip())
+    return ["", "Works in units of the machine (L, H, T as they were in the rounds of the work)", "",
+            f"  {'':34} {'unit':4} {'ns':>9} {OURS:>9} {'best peer':>9} {'/ bare':>9}", *lines] if lines else []
 
 
 def machine():
@@ -369,15 +605,18 @@ def machine():
            f"{' '.join(platform.libc_ver())}"
 
 
-def summary_table(results):
+def summary_table(results, condition):
     """Medians of all main works; a peer's best variant is what counts."""
-    works = [work for work in MAIN if results.plain(work)]
-    peers = list(dict.fromkeys(name.partition("/")[0] for work in works for name in results.plain(work)))
+    works = [work for work in MAIN if results.plain(work, condition)]
+    if not works:
+        return []
+    peers = list(dict.fromkeys(name.partition("/")[0] for work in works for name in results.plain(work, condition)))
     peers.sort(key=lambda peer: (peer != OURS, peer in LIMITS))
-    lines = ["", "Medians of all works, of each peer's best variant", "",
+    at = f", {CONDITIONS[condition]}" if condition else ""
+    lines = ["", f"Medians of all works{at}, of each peer's best variant", "",
              f"  {'':20} {'':>9} " + "".join(f"{peer[:11]:>12}" for peer in peers)]
     for work in works:
-        series = results.plain(work)
+        series = results.plain(work, condition)
         cells = []
         for peer in peers:
             medians = [one.median for name, one in series.items() if name.partition("/")[0] == peer]
@@ -393,8 +632,10 @@ def report(results, arguments):
     done = list(dict.fromkeys([*results.series, *results.missing]))
     for work, condition in done:
         lines += (sweep_table if work in SWEEP_COLUMNS else work_table)(results, work, condition)
-    lines += summary_table(results)
-    if arguments.workers in (0, 2) and any(OURS in results.plain(work) for work in MAIN):
+    for condition in ("", *PAIRS):
+        lines += summary_table(results, condition)
+    lines += floor_table(results) + units_table(results)
+    if arguments.workers in (0, 2) and any(OURS in names for names in results.series.values()):
         lines += threshold_table(results)
     if results.wrong:
         lines += ["", "WRONG RESULTS", ""] + [f"  {line}" for line in sorted(set(results.wrong))]
@@ -503,11 +744,11 @@ def workers_figure(series, path):
         "set title 'million tasks of 1 us per second' font ',14'", plot]
 
 
-def bar_panels(results):
+def bar_panels(results, condition):
     """Title -> series, of the main works; what is sorted stands by itself."""
     panels = {}
     for work in MAIN:
-        for name, one in results.plain(work).items():
+        for name, one in results.plain(work, condition).items():
             if one.median > 0:
                 short_name = name.replace("/sorted", "").replace("-sorted", "")
                 panels.setdefault(work + (", sorted" if name.endswith("sorted") else ""), {})[short_name] = one
@@ -519,9 +760,11 @@ def figures(results, arguments):
         print("no figures without gnuplot, which configure did not find (or --gnuplot was not given)")
         return
     scripts = {}
-    panels = bar_panels(results)
-    if panels:
-        scripts["works"] = lambda path: bars_figure(panels, path)
+    for condition in ("", *PAIRS):
+        panels = bar_panels(results, condition)
+        if panels:
+            name = f"works-{condition}" if condition else "works"
+            scripts[name] = lambda path, panels=panels: bars_figure(panels, path)
     for work, draw in (("task_length", length_figure), ("workers", workers_figure)):
         series = results.series.get((work, ""))
         if series:
@@ -557,10 +800,11 @@ def parse():
 
 def measure(arguments):
     peers = find_peers(arguments)
-    works = find_works(arguments.works)
+    topology = Topology(os.sched_getaffinity(0))
+    works = find_works(arguments.works, topology.pairs())
     print(f"peers: {' '.join(peers)}", file=sys.stderr)
     os.makedirs(arguments.results, exist_ok=True)
-    runner = Runner(arguments, peers)
+    runner = Runner(arguments, peers, topology)
     with open(os.path.join(arguments.results, "samples.jsonl"), "w") as store:
         runner.run_all(works, store)
     return runner.samples
@@ -568,11 +812,14 @@ def measure(arguments):
 
 def check(results):
     """Programs that cannot do a work say so; those that fail in it are not forgiven."""
-    failed = [f"{name}: {work}: {why}" for (work, _), names in results.missing.items() for name, why in names.items()
+    failed = [f"{FLOOR}: {sample['unsupported']}" for sample in results.floor
+              if sample.get("unsupported", "").startswith(("ended with", "not done"))]
+    failed += [f"{name}: {work}: {why}" for (work, _), names in results.missing.items() for name, why in names.items()
               if why.startswith(("ended with", "not done", "this program"))]
     for line in failed + [f"wrong result: {line}" for line in results.wrong]:
         print(line)
     done = sum(len(names) for names in results.series.values())
+    print(f"{sum('value' in sample for sample in results.floor)} units were measured")
     print(f"{done} pairs of a work and a peer ran, {len(failed)} failed, {len(results.wrong)} results were wrong")
     return 1 if failed or results.wrong or not done else 0
 

@@ -286,6 +286,14 @@ static long switches_of_others(int *ret_threads)
 	return sum;
 }
 
+int bench_other_threads(void)
+{
+	int threads;
+
+	switches_of_others(&threads);
+	return threads;
+}
+
 /* Each thread goes to sleep once, which is a switch; what comes later than the first 100 ms is waking for nothing. */
 void bench_idle(struct bench *b, bool ok)
 {

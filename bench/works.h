@@ -132,6 +132,7 @@ void bench_report_nested(struct bench *b, bool ok);      /* b->n is fib's argume
 /* ---------------------------------------------------------------------------------------------------- memory, idle */
 
 size_t bench_resident(void);             /* bytes of this process in memory */
+int bench_other_threads(void);           /* of this process, without the first; 0 if the system does not say */
 void bench_report_memory(struct bench *b, size_t before, size_t with_tasks, bool ok);
 void bench_idle(struct bench *b, bool ok);       /* right after work; the pool is to stay idle */
 
