@@ -190,7 +190,7 @@ static int await_turn_locked(struct turn *turn, int64_t deadline)
 	while (pool->ndue == 0 ? !pool->due_stop : pool->calling) {
 		if (timed_out)
 			return pool->ndue > 0 ? ETIMEDOUT : 0;
-		if (mpp_frame_in_pool(pool))
+		if (mpp_frame_at_work(pool))
 			return EDEADLK;
 		timed_out = rest_locked(pool, deadline) == ETIMEDOUT;
 	}

@@ -106,8 +106,6 @@ size_t mpp_places_enlist_locked(mppool *pool, size_t from, size_t n)
 		w->awaited = pool->options.initializer != NULL;
 		pool->nstarting += w->awaited;
 		pool->nthreads++;
-		if (pool->retired == w)
-			pool->retired = NULL;    /* its successor joins it */
 	}
 	pool->nalive += enlisted;
 	mpp_store(&pool->start_word, pool->nstarting == 0);
@@ -159,7 +157,7 @@ int mpp_places_start(mppool *pool, size_t from, size_t n)
 
 		if (!w->enlisted)
 			continue;
-		error = mpp_worker_start(w, w->thread);
+		error = mpp_worker_start(w);
 		w->enlisted = error != 0;
 	}
 	if (error)

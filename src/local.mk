@@ -10,6 +10,7 @@ native_sources = \
 	src/cpu.c \
 	src/memory.c \
 	src/park.c \
+	src/starter.c \
 	src/thread.c \
 	src/trace_file.c
 library_sources = \
@@ -41,6 +42,8 @@ library_sources = \
 	src/resize.c \
 	src/result.c \
 	src/result_handler.c \
+	src/service.c src/service.h \
+	src/starter.h \
 	src/stats.c \
 	src/stream.c src/stream.h \
 	src/submit.c \

@@ -20,6 +20,7 @@ black_tests = \
 	tests/test_races \
 	tests/test_resize \
 	tests/test_semantics \
+	tests/test_service \
 	tests/test_states \
 	tests/test_stats \
 	tests/test_streams \
@@ -58,6 +59,7 @@ tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
+tests_test_service_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)

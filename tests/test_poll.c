@@ -663,7 +663,7 @@ START_TEST(no_thread_waits_for_callbacks_and_nobody_wakes)
 
 	story_init(&story);
 	make_due(pool, &story);
-	ck_assert_uint_eq(threads_settle("mppool-", 3), 3);
+	ck_assert_uint_eq(threads_settle("mppool-", 4), 4);
 	ck_assert_uint_eq(threads_named("mppool-result"), 0);
 	ck_assert(thread_sleeps("mppool-w0") && thread_sleeps("mppool-w1") && thread_sleeps("mppool-task"));
 	ck_assert(threads_stand_still("mppool-", 0.1));
