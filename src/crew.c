@@ -3,6 +3,8 @@
 
 #include "memory.h"
 
+#define MANY 4096                /* workers for which the system's limits are looked up in advance */
+
 static size_t crews_in(size_t segment)
 {
 	return (size_t)1 << segment;
@@ -88,6 +90,8 @@ int mpp_places_make(mppool *pool, size_t n)
 {
 	size_t from = mpp_peek(&pool->nplaces);
 
+	if (n > MANY && n > mpp_thread_most())   /* to start as many as there are, and end them again, takes seconds */
+		return EAGAIN;
 	return from < n ? make_places(pool, from, n) : 0;
 }
 

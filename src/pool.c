@@ -652,6 +652,8 @@ MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_
 		error = check_options(&o);
 	if (!error)
 		error = mpp_fork_watch();
+	if (!error)
+		error = mpp_thread_exit_key();
 	if (error)
 		return error;
 	pool = mpp_alloc_aligned(sizeof *pool);

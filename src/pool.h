@@ -264,7 +264,8 @@ static inline struct mpp_worker *mpp_worker_at(const mppool *pool, size_t i)
 	return mpp_load(&mpp_crew_at(pool, i / MPP_CREW)->worker[i % MPP_CREW]);
 }
 
-/* Places for n workers at least: crew.c. One caller at a time. 0 or ENOMEM; then there are fewer. */
+/* Places for n workers at least: crew.c. One caller at a time. 0, ENOMEM, or EAGAIN: so many
+ * threads cannot be had; then there are fewer. */
 int mpp_places_make(mppool *pool, size_t n);
 void mpp_places_free(mppool *pool);
 

@@ -14,6 +14,7 @@ black_tests = \
 	tests/test_groups \
 	tests/test_idle \
 	tests/test_lifecycle \
+	tests/test_memory \
 	tests/test_nested \
 	tests/test_poll \
 	tests/test_progress \
@@ -53,6 +54,7 @@ tests_test_functions_LDADD = $(black_libs)
 tests_test_groups_LDADD = $(black_libs)
 tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
+tests_test_memory_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
@@ -112,6 +114,7 @@ script_tests = \
 	tests/event_loops.sh \
 	tests/examples.sh \
 	tests/from_python.sh \
+	tests/plugin.sh \
 	tests/programs.sh \
 	tests/timeline.sh
 

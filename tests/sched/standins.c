@@ -123,6 +123,16 @@ int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void
 	return engine_start("?", run, arg, &error) ? 0 : error;
 }
 
+size_t mpp_thread_most(void)
+{
+	return SIZE_MAX;
+}
+
+int mpp_thread_exit_key(void)
+{
+	return 0;
+}
+
 int mpp_thread_insist(int (*start)(void *arg), void *arg)
 {
 	int error;
