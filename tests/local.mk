@@ -15,12 +15,14 @@ black_tests = \
 	tests/test_groups \
 	tests/test_idle \
 	tests/test_lifecycle \
+	tests/test_memory \
 	tests/test_nested \
 	tests/test_poll \
 	tests/test_progress \
 	tests/test_races \
 	tests/test_resize \
 	tests/test_semantics \
+	tests/test_service \
 	tests/test_states \
 	tests/test_stats \
 	tests/test_streams \
@@ -54,12 +56,14 @@ tests_test_functions_LDADD = $(black_libs)
 tests_test_groups_LDADD = $(black_libs)
 tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
+tests_test_memory_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
+tests_test_service_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
@@ -112,6 +116,7 @@ script_tests = \
 	tests/event_loops.sh \
 	tests/examples.sh \
 	tests/from_python.sh \
+	tests/plugin.sh \
 	tests/programs.sh \
 	tests/timeline.sh
 
