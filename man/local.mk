@@ -66,6 +66,7 @@ dist_man_MANS = \
 	man/mppool_threads.7 \
 	man/mppool_trace.7 \
 	man/mppool_tutorial.7 \
+	man/mppool_typed.3 \
 	man/mppool_version.3 \
 	man/mppool_wait.3 \
 	man/mppool_wait_idle.3 \
@@ -77,6 +78,7 @@ dist_man_MANS = \
 	man/MPPOOL_ARRAY.3 \
 	man/MPPOOL_BROKEN.3 \
 	man/MPPOOL_CALL.3 \
+	man/MPPOOL_CALLBACK.3 \
 	man/MPPOOL_CALLBACKS_POLL.3 \
 	man/MPPOOL_CALLBACKS_THREAD.3 \
 	man/MPPOOL_CALLER_HELPS.3 \
@@ -98,8 +100,12 @@ dist_man_MANS = \
 	man/MPPOOL_FIRST_COMPLETED.3 \
 	man/MPPOOL_FIRST_FAILED.3 \
 	man/MPPOOL_FOREVER.3 \
+	man/MPPOOL_FOR_EACH.3 \
+	man/MPPOOL_FROM.3 \
 	man/MPPOOL_FUNC_INIT.3 \
+	man/MPPOOL_GENERATOR.3 \
 	man/MPPOOL_ITERABLE_INIT.3 \
+	man/MPPOOL_LENGTH.3 \
 	man/MPPOOL_MAX_ARGS.3 \
 	man/MPPOOL_MEMBER.3 \
 	man/MPPOOL_NOWAIT.3 \

@@ -12,7 +12,7 @@ limit=
 if timeout 1 true 2>/dev/null; then
 	limit="timeout $((60 * MPPOOL_TEST_TIMEOUT_FACTOR))"
 fi
-sugar=$srcdir/tests/header_sugar.c
+sources="header_sugar header_typed"
 warnings='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Werror'
 
 printf '#include <mppool.h>\n#include <mppool.h>\nint main(void) { return MPPOOL_RUN; }\n' >"$tmp/alone.c"
@@ -34,16 +34,17 @@ check()
 	language=$1
 	standard=$2
 	shift 2
-	rm -f "$tmp/object.o"
+	rm -f "$tmp"/*.o
 	if ! "$@" -x "$language" -std="$standard" -c "$tmp/empty.c" -o "$tmp/empty.o" 2>/dev/null; then
 		echo "skipped: $* does not know $standard"
 		return 1
 	fi
-	for source in "$tmp/alone.c" "$sugar"; do
+	cp "$srcdir"/tests/header_*.c "$tmp"
+	for source in alone $sources; do
 		# shellcheck disable=SC2086
-		if ! "$@" -x "$language" -std="$standard" -g -O2 $warnings -I"$srcdir/include" -c "$source" \
-			-o "$tmp/object.o"; then
-			echo "FAILED: $* -std=$standard $source"
+		if ! "$@" -x "$language" -std="$standard" -g -O2 $warnings -I"$srcdir/include" -c "$tmp/$source.c" \
+			-o "$tmp/$source.o"; then
+			echo "FAILED: $* -std=$standard $source.c"
 			status=1
 			return 1
 		fi
@@ -51,19 +52,21 @@ check()
 	echo "compiled by $*: $standard"
 }
 
-# run COMPILER...: links the last object, and runs it. With sanitizers only the compiler that made the library can.
+# run COMPILER...: links the last objects, and runs them. With sanitizers only the compiler that made the library can.
 run()
 {
 	test -z "$SAN_CFLAGS" || test "$*" = "$CC" || return
-	# shellcheck disable=SC2086
-	if ! $LIBTOOL --silent --tag=CC --mode=link "$@" $SAN_CFLAGS -o "$tmp/sugar" "$tmp/object.o" libmppool.la \
-		$PTHREAD_LIBS; then
-		echo "FAILED: linking with $*"
-		status=1
-	elif ! $limit "$tmp/sugar"; then
-		echo "FAILED: running what $* made as $language by $standard"
-		status=1
-	fi
+	for source in $sources; do
+		# shellcheck disable=SC2086
+		if ! $LIBTOOL --silent --tag=CC --mode=link "$@" $SAN_CFLAGS -o "$tmp/program" "$tmp/$source.o" \
+			libmppool.la $PTHREAD_LIBS; then
+			echo "FAILED: linking $source with $*"
+			status=1
+		elif ! $limit "$tmp/program"; then
+			echo "FAILED: running what $* made of $source as $language by $standard"
+			status=1
+		fi
+	done
 }
 
 # Nothing but the type is at fault: of bytes all is well.
@@ -96,7 +99,7 @@ done
 for cxx in ${CXX:+"$CXX"} ${CLANGXX:+"$CLANGXX"}; do
 	# shellcheck disable=SC2086
 	check_types $cxx
-	for standard in c++14 c++17 c++11 c++20; do
+	for standard in c++14 c++17 c++11 c++2b c++20; do
 		# shellcheck disable=SC2086
 		check c++ "$standard" $cxx || continue
 		case $standard in

@@ -105,6 +105,7 @@ script_tests = \
 	tests/check-man-code.sh \
 	tests/check-man-lint.sh \
 	tests/check-man-names.sh \
+	tests/check-mistakes.sh \
 	tests/check-probes.sh \
 	tests/check-symbols.sh \
 	tests/event_loops.sh \
@@ -161,8 +162,44 @@ EXTRA_DIST += \
 	tests/expected/wait_first_completed.txt \
 	tests/expected/work_requests.txt \
 	tests/header_sugar.c \
+	tests/header_typed.c \
 	tests/installcheck.sh \
+	tests/mistakes/another_result_type.c \
+	tests/mistakes/argument_of_another_type.c \
+	tests/mistakes/array_of_arrays.c \
+	tests/mistakes/array_of_structs.c \
+	tests/mistakes/callback_of_another_type.c \
+	tests/mistakes/code_of_apply.c \
+	tests/mistakes/code_of_apply_async.c \
+	tests/mistakes/code_of_create.c \
+	tests/mistakes/code_of_get.c \
+	tests/mistakes/code_of_imap.c \
+	tests/mistakes/code_of_join.c \
+	tests/mistakes/code_of_map.c \
+	tests/mistakes/code_of_next.c \
+	tests/mistakes/code_of_untyped_get.c \
+	tests/mistakes/code_of_untyped_map.c \
+	tests/mistakes/generator_for_another_task.c \
+	tests/mistakes/generator_of_another_type.c \
+	tests/mistakes/got_of_another_type.c \
+	tests/mistakes/inside_a_function.c \
+	tests/mistakes/items_of_another_type.c \
+	tests/mistakes/length_of_a_pointer.c \
+	tests/mistakes/mistakes.h \
+	tests/mistakes/next_of_another_type.c \
+	tests/mistakes/nine_arguments.c \
+	tests/mistakes/no_function.c \
+	tests/mistakes/no_result_type.c \
+	tests/mistakes/result_of_another_type.c \
+	tests/mistakes/results_are_too_few.c \
+	tests/mistakes/results_of_another_type.c \
+	tests/mistakes/sizeof_for_a_number.c \
+	tests/mistakes/state_of_another_type.c \
+	tests/mistakes/static_before.c \
+	tests/mistakes/too_few_arguments.c \
+	tests/mistakes/two_arrays_needed.c \
 	tests/results.awk \
+	tests/same_code.c \
 	tests/synopsis.awk
 
 # ---------------------------------------------------------------------------------------------------------- make check
