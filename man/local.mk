@@ -13,6 +13,7 @@ dist_man_MANS = \
 	man/mppool_code.3 \
 	man/mppool_column.3 \
 	man/mppool_counters.3 \
+	man/mppool_cplusplus.7 \
 	man/mppool_cpu_count.3 \
 	man/mppool_create.3 \
 	man/mppool_current.3 \

@@ -78,7 +78,7 @@ fi
 	quietly "make as $user" $as $MAKE -s all
 	quietly "make check as $user" $as $MAKE -s check
 	quietly "make install as $user" $as $MAKE -s install DESTDIR="$stage"
-	for header in mppool.h mppool-sugar.h; do
+	for header in mppool.h mppool-sugar.h mppool.hpp; do
 		test -f "$stage/usr/include/$header" || fail "no $header was installed"
 	done
 	quietly "make installcheck as $user" $as $MAKE -s installcheck DESTDIR="$stage"

@@ -69,6 +69,43 @@ run()
 	done
 }
 
+# check_layer STANDARD COMPILER...: mppool.hpp, by its test and by the example.
+check_layer()
+{
+	standard=$1
+	shift
+	for source in "$srcdir/tests/cplusplus.cc" "$srcdir/examples/squares.cc"; do
+		object=${source##*/}
+		# shellcheck disable=SC2086
+		if ! "$@" -std="$standard" -g -O1 $warnings -I"$srcdir/include" -c "$source" -o "$tmp/${object%.cc}.o"; then
+			echo "FAILED: $* -std=$standard $source"
+			status=1
+		fi
+	done
+}
+
+# With sanitizers only the compiler that made the library can, and that is one for C.
+run_layer()
+{
+	test -z "$SAN_CFLAGS" || return 0
+	for program in cplusplus squares; do
+		test -f "$tmp/$program.o" || continue
+		# shellcheck disable=SC2086
+		if ! $LIBTOOL --silent --tag=CC --mode=link "$@" -o "$tmp/program" "$tmp/$program.o" libmppool.la \
+			$PTHREAD_LIBS; then
+			echo "FAILED: linking $program with $*"
+			status=1
+		elif ! $limit "$tmp/program" >"$tmp/output"; then
+			echo "FAILED: running what $* made of $program.cc by $standard"
+			status=1
+		elif test "$program" = squares && ! grep -q '^item 2: negative$' "$tmp/output"; then
+			echo "FAILED: examples/squares.cc prints"
+			cat "$tmp/output"
+			status=1
+		fi
+	done
+}
+
 # Nothing but the type is at fault: of bytes all is well.
 check_types()
 {
@@ -102,10 +139,14 @@ for cxx in ${CXX:+"$CXX"} ${CLANGXX:+"$CLANGXX"}; do
 	for standard in c++14 c++17 c++11 c++2b c++20; do
 		# shellcheck disable=SC2086
 		check c++ "$standard" $cxx || continue
+		# shellcheck disable=SC2086
+		check_layer "$standard" $cxx
 		case $standard in
 		c++11|c++20)
 			# shellcheck disable=SC2086
 			run $cxx
+			# shellcheck disable=SC2086
+			run_layer $cxx
 		esac
 	done
 done

@@ -131,6 +131,7 @@ EXTRA_DIST += \
 	tests/models/streams.pml \
 	tests/planted.py \
 	tests/planted.txt \
+	tests/cplusplus.cc \
 	tests/declarations.awk \
 	tests/members.awk \
 	tests/examples-common.sh \
