@@ -575,7 +575,7 @@ static inline MPPOOL_ATTR_((unused)) const void *mppool_decayed_(const void *par
 /* MPPOOL_GENERATOR(name, next, S, T...): `int next(T *..., S *state)` for tasks with the arguments T... It stores an
  * item and returns 0, or returns MPPOOL_ESTOP after the last one, or a code of its own to fail.
  * MPPOOL_FROM(name, state[, length[, finish]]) is what the calls in _from take. The length is a bound; MPPOOL_UNKNOWN:
- * none. */
+ * none. MPPOOL_ITEMS, with the same arguments, is the same for mppool_map(), mppool_imap() and others. */
 #define MPPOOL_GENERATOR(...) MPPOOL_BY_COUNT_(GENERATOR, MPPOOL_COUNT_(__VA_ARGS__), __VA_ARGS__)
 #define MPPOOL_GENERATOR_BODY_(n, name, step, ...)                                                                    \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
@@ -600,18 +600,21 @@ static inline MPPOOL_ATTR_((unused)) const void *mppool_decayed_(const void *par
 	MPPOOL_SEMICOLON_(name)
 #define MPPOOL_MADE_(i, T) (T *)mppool_a[i],
 
-#define MPPOOL_FROM(...)                                                                                              \
-	MPPOOL_PICK_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, MPPOOL_FROM_4_,         \
-	             MPPOOL_FROM_3_, MPPOOL_FROM_2_, 0, 0)                                                            \
+#define MPPOOL_FROM(...) MPPOOL_TYPES_(__VA_ARGS__, 0), MPPOOL_ITEMS(__VA_ARGS__)
+#define MPPOOL_ITEMS(...)                                                                                             \
+	MPPOOL_PICK_(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, MPPOOL_ITEMS_4_,        \
+	             MPPOOL_ITEMS_3_, MPPOOL_ITEMS_2_, 0, 0)                                                          \
 	(__VA_ARGS__)
-#define MPPOOL_FROM_2_(name, state) MPPOOL_FROM_4_(name, state, MPPOOL_UNKNOWN, 0)
-#define MPPOOL_FROM_3_(name, state, length) MPPOOL_FROM_4_(name, state, length, 0)
+#define MPPOOL_ITEMS_2_(name, state) MPPOOL_ITEMS_4_(name, state, MPPOOL_UNKNOWN, 0)
+#define MPPOOL_ITEMS_3_(name, state, length) MPPOOL_ITEMS_4_(name, state, length, 0)
 #ifdef __cplusplus
-#define MPPOOL_FROM_4_(name, state, length, finish)                                                                   \
-	static_cast<name##_mppool_types *>(0), mppool_cxx_address_(name##_mppool_from(state, length, finish))
+#define MPPOOL_TYPES_(name, ...) static_cast<name##_mppool_types *>(0)
+#define MPPOOL_ITEMS_4_(name, state, length, finish)                                                                  \
+	mppool_cxx_address_(name##_mppool_from(state, length, finish))
 #else
-#define MPPOOL_FROM_4_(name, state, length, finish)                                                                   \
-	(name##_mppool_types *)0, (const struct mppool_iterable[]){name##_mppool_from(state, length, finish)}
+#define MPPOOL_TYPES_(name, ...) (name##_mppool_types *)0
+#define MPPOOL_ITEMS_4_(name, state, length, finish)                                                                  \
+	((const struct mppool_iterable[]){name##_mppool_from(state, length, finish)})
 #endif
 
 /* MPPOOL_CALLBACK(name, task, f[, U]): `void f(const R *results, size_t n, U *userdata)`, with the task's result type

@@ -77,7 +77,8 @@ check_layer()
 	for source in "$srcdir/tests/cplusplus.cc" "$srcdir/examples/squares.cc"; do
 		object=${source##*/}
 		# shellcheck disable=SC2086
-		if ! "$@" -std="$standard" -g -O1 $warnings -I"$srcdir/include" -c "$source" -o "$tmp/${object%.cc}.o"; then
+		if ! "$@" -std="$standard" -g -O1 $warnings -I"$srcdir/include" -c "$source" \
+			-o "$tmp/${object%.cc}.o"; then
 			echo "FAILED: $* -std=$standard $source"
 			status=1
 		fi

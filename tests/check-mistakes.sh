@@ -77,7 +77,7 @@ instructions()
 	sed -n "/^$1:/,/\.size/p" "$2" | $AWK '$1 !~ /^\.|:$/ { print $1 }' | sort | uniq -c
 }
 
-# same_code COMPILER...: machines whose assembler writes in another way have nothing to compare, and are told from here.
+# same_code COMPILER...: where an assembler's files look otherwise there is nothing to compare.
 same_code()
 {
 	# shellcheck disable=SC2086
@@ -94,7 +94,7 @@ same_code()
 		test -s "$tmp/untyped" || continue
 		compared=$((compared + 1))
 		if ! cmp -s "$tmp/untyped" "$tmp/typed"; then
-			echo "FAILED: $* makes of $function() with a typed call (>) another code than with an untyped one (<)"
+			echo "FAILED: $* makes another $function() of a typed call (>) than of an untyped one (<)"
 			diff "$tmp/untyped" "$tmp/typed"
 			status=1
 		fi

@@ -281,6 +281,8 @@ static void generators(mppool *pool)
 	EXPECT(ratio_task_next(iter, &d, NULL, MPPOOL_FOREVER) == 0 && d > 4.4 && d < 4.6);
 	EXPECT(ratio_task_next(iter, &d, NULL, MPPOOL_FOREVER) == MPPOOL_ESTOP);
 	mppool_iter_free(iter);
+	to_ten.at = 7;
+	EXPECT(mppool_map(pool, &square_task, MPPOOL_ITEMS(walk, &to_ten, 3), zs, 0) == 0 && zs[2] == 81);
 	to_ten.at = 8;
 	EXPECT(seven_task_imap_from(pool, MPPOOL_FROM(times, &to_ten), 0, 0, NULL, &iter) == 0);
 	EXPECT(seven_task_next(iter, &y, NULL, MPPOOL_FOREVER) == 0 && y == 7);

@@ -106,6 +106,7 @@ script_tests = \
 	tests/check-man-lint.sh \
 	tests/check-man-names.sh \
 	tests/check-mistakes.sh \
+	tests/check-patterns.sh \
 	tests/check-probes.sh \
 	tests/check-symbols.sh \
 	tests/event_loops.sh \
@@ -129,6 +130,7 @@ EXTRA_DIST += \
 	tests/models/park.pml \
 	tests/models/spans.pml \
 	tests/models/streams.pml \
+	tests/patterns.c \
 	tests/planted.py \
 	tests/planted.txt \
 	tests/cplusplus.cc \
