@@ -127,6 +127,8 @@ $AWK -f "$srcdir/tests/members.awk" "$tmp/own.i" | sed 's/\[[^]]*\]$//' >"$tmp/m
 : >"$tmp/described"
 members apply mppool_call_options
 members create mppool_options
+members imap mppool_call_options
+members map mppool_call_options
 members func mppool_func mppool_chunk
 members iterable mppool_column mppool_iterable
 members raise mppool_error
