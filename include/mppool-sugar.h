@@ -158,7 +158,7 @@ static inline MPPOOL_ATTR_((unused)) mppool **mppool_with_enter_(const struct mp
 
 /* MPPOOL_FOR_EACH(code, square_task_next(iter, &y, &i, MPPOOL_FOREVER)) { ... } runs the block for every item, those
  * that failed too; code says which it is. The loop ends after the last item, and after a code that every further call
- * would return again, such as EINVAL for an iterator that could not be made: the block has seen that code then. */
+ * would return again, such as EDEADLK: the block has seen that code then. */
 static inline MPPOOL_ATTR_((unused)) int mppool_goes_on_(int code)
 {
 	return code == 0 || code == MPPOOL_ETASK || code == ETIMEDOUT || code == MPPOOL_EITER ||
