@@ -23,6 +23,7 @@
 
 #ifdef __cplusplus
 #include <cstddef>
+#include <cstring>
 #include <initializer_list>
 #include <type_traits>
 #endif
@@ -75,7 +76,8 @@ enum mppool_code {
 	MPPOOL_ELOST = 10008,            /* the worker went away in the middle of the item */
 	MPPOOL_EITER = 10009,            /* the generator failed: mppool_last_error() has its code */
 	MPPOOL_EFULL = 10010,            /* the queue is full and MPPOOL_NOWAIT was given (queue.Full) */
-	MPPOOL_EFORKED = 10011           /* the handle belongs to the parent process */
+	MPPOOL_EFORKED = 10011,          /* the handle belongs to the parent process */
+	MPPOOL_ENOCODE = 10012           /* a failure was raised with code 0 */
 };
 
 const char *mppool_strerror(int code);           /* a sentence; never NULL; errno values too; thread-safe */
@@ -88,19 +90,27 @@ struct mppool_error {
 	const char *message;             /* never NULL */
 };
 
-/* Behind the last MPPOOL_ETASK, MPPOOL_EITER or MPPOOL_EBROKEN that this thread got. Never NULL. Like errno it survives
- * calls that succeed; it is valid until the next such failure in this thread. */
+/* Why the last call of this thread that returned a code other than 0 did so: of MPPOOL_ETASK, MPPOOL_EITER and
+ * MPPOOL_EBROKEN the failure, else the code with a sentence that names what is wrong. Never NULL. Like errno it survives
+ * calls that succeed; it is valid until the next failure in this thread. */
 const struct mppool_error *mppool_last_error(void);
+
+/* Writes "prefix: why" to stderr, with what mppool_last_error() says if the code is the one that it belongs to. */
+void mppool_perror(const char *prefix, int code);
 
 const char *mppool_version(void);                /* "MAJOR.MINOR.PATCH" of the library at run time */
 int mppool_cpu_count(void);                      /* CPUs this process may use: affinity and cgroup quota; at least 1 */
 
 /* --------------------------------------------------------------------------------------------------------- functions */
 
+enum { MPPOOL_VALUES = 0, MPPOOL_ADDRESSES = 1, MPPOOL_RANGES = 2 };     /* column.kind */
+
 struct mppool_column {                   /* one argument of every item */
 	const void *base;
-	size_t stride;                   /* bytes from one item to the next; 0 repeats one value */
-	size_t size;                     /* bytes of one element; 0: not checked */
+	size_t stride;                   /* bytes from one item to the next; 0 repeats one value; a range: its step */
+	size_t size;                     /* bytes of one argument; 0: not checked */
+	size_t kind;                     /* the elements, their addresses, or integers that are in no array */
+	int64_t start;                   /* a range: the first integer */
 };
 
 struct mppool_chunk {                    /* filled by the library */
@@ -135,10 +145,12 @@ struct mppool_func {
 };
 
 /* In tasks, initializers and generators: leave a message for the failure and return the code, so that a task ends with
- * `return mppool_raise(EINVAL, "bad row %zu", i);`. Elsewhere they only return their code. */
+ * `return mppool_raise(EINVAL, "bad row %zu", i);`. Elsewhere they only return their code. Code 0 becomes MPPOOL_ENOCODE.
+ * What has raised has failed, whatever it returns, unless it takes that back. */
 int mppool_raise(int code, const char *format, ...) MPPOOL_ATTR_((format(printf, 2, 3)));
 int mppool_raise_message(int code, const char *message);
 int mppool_raised(void);                 /* the code last raised in this item, 0 if none */
+void mppool_raise_undo(void);            /* nothing was raised in this item */
 
 /* ------------------------------------------------------------------------------------------------------------- items */
 
@@ -248,6 +260,14 @@ size_t mppool_describe(const mppool *pool, char *buffer, size_t size);
 /* Run one item and wait for it: `*ret_result = func(args)`. NULL ret_result: its result is dropped. */
 int mppool_apply(mppool *pool, const struct mppool_func *func, const void *const args[], void *ret_result);
 
+/* The calls that wait, with options: no callbacks. NULL options: as without them. */
+int mppool_apply_with(mppool *pool, const struct mppool_func *func, const void *const args[], void *ret_result,
+                      const struct mppool_call_options *options);
+int mppool_map_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, void *results,
+                    size_t chunksize, const struct mppool_call_options *options);
+int mppool_starmap_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
+                        void *results, size_t chunksize, const struct mppool_call_options *options);
+
 /* Queue one item. NULL ret_result: fire and forget. */
 int mppool_apply_async(mppool *pool, const struct mppool_func *func, const void *const args[],
                        const struct mppool_call_options *options, mppool_result **ret_result);
@@ -267,7 +287,8 @@ int mppool_starmap_async(mppool *pool, const struct mppool_func *func, const str
                          void *results, size_t chunksize, const struct mppool_call_options *options,
                          mppool_result **ret_result);
 
-/* Results one by one, in input order or as they come; at most buffersize items are drawn and not yet taken. */
+/* Results one by one, in input order or as they come; at most buffersize items are drawn and not yet taken. On failure
+ * *ret_iter is NULL, an iterator without items. */
 int mppool_imap(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, size_t chunksize,
                 size_t buffersize, const struct mppool_call_options *options, mppool_iter **ret_iter);
 int mppool_imap_unordered(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
@@ -291,7 +312,8 @@ int mppool_result_progress(const mppool_result *result, size_t *ret_done, size_t
 int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout);
 void mppool_result_free(mppool_result *result);                          /* at any time; does not wait */
 
-/* The next result: 0, MPPOOL_ETASK (this item failed, go on), MPPOOL_ESTOP, ETIMEDOUT (try again), ... */
+/* The next result: 0, MPPOOL_ETASK (this item failed, go on), MPPOOL_ESTOP, ETIMEDOUT (try again), ... NULL iter:
+ * MPPOOL_ESTOP. */
 int mppool_iter_next(mppool_iter *iter, void *ret_result, size_t *ret_index, double timeout);
 int mppool_iter_cancel(mppool_iter *iter);
 void mppool_iter_free(mppool_iter *iter);                                /* stops drawing and waits for what runs */
@@ -357,13 +379,20 @@ mppool *mppool_current(void);            /* the pool this thread is working for,
 
 /* Columns, for MPPOOL_ZIP: an array, one repeated value (by its address), a member of an array of structs. */
 #ifdef __cplusplus
-#define MPPOOL_COLUMN_(base, stride, size) (mppool_column{(base), (stride), (size)})
+#define MPPOOL_COLUMN_K_(base, stride, size, kind, start) (mppool_column{(base), (stride), (size), (kind), (start)})
 #else
-#define MPPOOL_COLUMN_(base, stride, size) ((struct mppool_column){(base), (stride), (size)})
+#define MPPOOL_COLUMN_K_(base, stride, size, kind, start)                                                              \
+	((struct mppool_column){(base), (stride), (size), (kind), (start)})
 #endif
+#define MPPOOL_COLUMN_(base, stride, size) MPPOOL_COLUMN_K_(base, stride, size, MPPOOL_VALUES, 0)
 #define MPPOOL_COLUMN(xs) MPPOOL_COLUMN_((xs), sizeof *(xs), sizeof *(xs))
 #define MPPOOL_REPEAT(p) MPPOOL_COLUMN_((p), 0, sizeof *(p))
 #define MPPOOL_MEMBER(rows, member) MPPOOL_COLUMN_(&(rows)->member, sizeof *(rows), sizeof((rows)->member))
+
+/* The address of each element, for `f(&rows[i])`; the integers start, start + 1, ... of type T, in no array. */
+#define MPPOOL_ADDRESS(rows) MPPOOL_COLUMN_K_((rows), sizeof *(rows), sizeof(void *), MPPOOL_ADDRESSES, 0)
+#define MPPOOL_RANGE(T, start)                                                                                         \
+	MPPOOL_COLUMN_K_(0, 1, sizeof(T) / ((T)0.5 == 0), MPPOOL_RANGES, (int64_t)(T)(start)) /* T is an integer's */
 
 #define MPPOOL_ARRAY(xs, n) MPPOOL_ZIP(n, MPPOOL_COLUMN(xs))
 
@@ -473,6 +502,32 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 #define MPPOOL_INDEPENDENT_
 #endif
 
+/* What is in the caller's arrays may lie at any address, as members of packed structs do: so it is read and written as
+ * if it were such a member. Most machines have one instruction for both. */
+#ifdef __cplusplus
+template <typename T> union mppool_cxx_slot_ {
+	T value;
+	unsigned char bytes[sizeof(T)];
+	mppool_cxx_slot_() : bytes() {}
+};
+template <typename T> inline T mppool_cxx_load_(const void *from)
+{
+	mppool_cxx_slot_<T> slot;
+	std::memcpy(slot.bytes, from, sizeof(T));
+	return slot.value;
+}
+template <typename T> inline void mppool_cxx_store_(void *to, const T &value) { std::memcpy(to, &value, sizeof(T)); }
+#define MPPOOL_LOAD_(T, p) mppool_cxx_load_<T>(p)
+#define MPPOOL_STORE_(T, p, value) mppool_cxx_store_<T>((p), (value))
+#elif defined(__GNUC__) || defined(__clang__)
+#define MPPOOL_LOAD_(T, p) (((const struct __attribute__((packed, may_alias)) { T value; } *)(const void *)(p))->value)
+#define MPPOOL_STORE_(T, p, v) (((struct __attribute__((packed, may_alias)) { T value; } *)(void *)(p))->value = (v))
+#else
+#define MPPOOL_LOAD_(T, p) (*(T const *)(const void *)(p))
+#define MPPOOL_STORE_(T, p, v) (*(T *)(void *)(p) = (v))
+#endif
+#define MPPOOL_ALIGNED_(T, p) ((uintptr_t)(p) % MPPOOL_ALIGNOF_(T) == 0)
+
 #define MPPOOL_STRUCT_(name, chunk, n, sizes, result_size, f)                                                          \
 	static const struct mppool_func name MPPOOL_ATTR_((unused)) = {                                                \
 		sizeof(struct mppool_func), name##_mppool_item, chunk, n, sizes, result_size, 0, 0, 0, 0, #f}
@@ -493,14 +548,14 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 		const size_t mppool_n = mppool_k->count;                                                               \
 		(void)mppool_c;                                                                                        \
 		(void)mppool_q;                                                                                        \
-		if (mppool_k->result_stride == sizeof(R) dense) {                                                      \
+		if (mppool_k->result_stride == sizeof(R) && MPPOOL_ALIGNED_(R, mppool_k->results) dense) {             \
 			R *const mppool_out = (R *)mppool_k->results;                                                  \
 			declarations MPPOOL_INDEPENDENT_ for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)    \
 				mppool_out[mppool_i] = plain;                                                          \
 		} else {                                                                                               \
 			char *const mppool_to = (char *)mppool_k->results;                                             \
 			for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)                                     \
-				*(R *)(void *)(mppool_to + mppool_i * mppool_k->result_stride) = strided;              \
+				MPPOOL_STORE_(R, mppool_to + mppool_i * mppool_k->result_stride, strided);             \
 		}                                                                                                      \
 		return 0;                                                                                              \
 	}
@@ -508,28 +563,27 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	{                                                                                                              \
 		__VA_ARGS__                                                                                            \
 	}
-#define MPPOOL_A_(i, T) (*(T const *)mppool_a[i])
-#define MPPOOL_D_(i, T) &&mppool_q[i].stride == sizeof(T)
+#define MPPOOL_A_(i, T) MPPOOL_LOAD_(T, mppool_a[i])
+#define MPPOOL_D_(i, T) &&mppool_q[i].stride == sizeof(T) && MPPOOL_ALIGNED_(T, mppool_q[i].base)
 #define MPPOOL_P_(i, T) T const *const mppool_p##i = (T const *)mppool_q[i].base;
 #define MPPOOL_E_(i, T) mppool_p##i[mppool_i]
-#define MPPOOL_S_(i, T)                                                                                                \
-	(*(T const *)(const void *)((const char *)mppool_q[i].base + mppool_i * mppool_q[i].stride))
+#define MPPOOL_S_(i, T) MPPOOL_LOAD_(T, (const char *)mppool_q[i].base + mppool_i * mppool_q[i].stride)
 
 #define MPPOOL_FUNC_0_(name, R, f)                                                                                     \
 	MPPOOL_FITS_(R)                                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(), mppool_raised())                                                      \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f()), mppool_raised())                                           \
 	MPPOOL_STRUCT_(name, 0, 0, MPPOOL_SIZES_(0, 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_PROC_0_(name, f)                                                                                        \
 	MPPOOL_ITEM_(name, f(), mppool_raised())                                                                       \
 	MPPOOL_STRUCT_(name, 0, 0, MPPOOL_SIZES_(0, 0, 0, 0, 0, 0, 0, 0), 0, f)
 #define MPPOOL_PURE_0_(name, R, f)                                                                                     \
 	MPPOOL_FITS_(R)                                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(), 0)                                                                    \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f()), 0)                                                         \
 	MPPOOL_CHUNK_(name, R, , , f(), f())                                                                           \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 0, MPPOOL_SIZES_(0, 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_FUNC_1_(name, R, f, A)                                                                                  \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A)                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A)), mppool_raised())                                       \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A))), mppool_raised())                            \
 	MPPOOL_STRUCT_(name, 0, 1, MPPOOL_SIZES_(sizeof(A), 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_PROC_1_(name, f, A)                                                                                     \
 	MPPOOL_FITS_(A)                                                                                                \
@@ -537,12 +591,12 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 1, MPPOOL_SIZES_(sizeof(A), 0, 0, 0, 0, 0, 0, 0), 0, f)
 #define MPPOOL_PURE_1_(name, R, f, A)                                                                                  \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A)                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A)), 0)                                                     \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A))), 0)                                          \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A), MPPOOL_P_(0, A), f(MPPOOL_E_(0, A)), f(MPPOOL_S_(0, A)))               \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 1, MPPOOL_SIZES_(sizeof(A), 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_FUNC_2_(name, R, f, A, B)                                                                               \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B)                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B)), mppool_raised())                      \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B))), mppool_raised())           \
 	MPPOOL_STRUCT_(name, 0, 2, MPPOOL_SIZES_(sizeof(A), sizeof(B), 0, 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_PROC_2_(name, f, A, B)                                                                                  \
 	MPPOOL_FITS_(A) MPPOOL_FITS_(B)                                                                                \
@@ -550,12 +604,12 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 2, MPPOOL_SIZES_(sizeof(A), sizeof(B), 0, 0, 0, 0, 0, 0), 0, f)
 #define MPPOOL_PURE_2_(name, R, f, A, B)                                                                               \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B)                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B)), 0)                                    \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B))), 0)                         \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B), MPPOOL_P_(0, A) MPPOOL_P_(1, B), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B))) \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 2, MPPOOL_SIZES_(sizeof(A), sizeof(B), 0, 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_FUNC_3_(name, R, f, A, B, C)                                                                            \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C)                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C)), mppool_raised())     \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C))), mppool_raised()) \
 	MPPOOL_STRUCT_(name, 0, 3, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_PROC_3_(name, f, A, B, C)                                                                               \
 	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C)                                                                \
@@ -563,12 +617,12 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 3, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), 0, 0, 0, 0, 0), 0, f)
 #define MPPOOL_PURE_3_(name, R, f, A, B, C)                                                                            \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C)                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C)), 0)                   \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C))), 0)        \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C))) \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 3, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), 0, 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_FUNC_4_(name, R, f, A, B, C, D)                                                                         \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D)                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D)), mppool_raised()) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D))), mppool_raised()) \
 	MPPOOL_STRUCT_(name, 0, 4, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_PROC_4_(name, f, A, B, C, D)                                                                            \
 	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D)                                                \
@@ -576,12 +630,12 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 4, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), 0, 0, 0, 0), 0, f)
 #define MPPOOL_PURE_4_(name, R, f, A, B, C, D)                                                                         \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D)                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D)), 0)  \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D))), 0) \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D))) \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 4, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), 0, 0, 0, 0), sizeof(R), f)
 #define MPPOOL_FUNC_5_(name, R, f, A, B, C, D, E)                                                                      \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E)                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E)), mppool_raised()) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E))), mppool_raised()) \
 	MPPOOL_STRUCT_(name, 0, 5, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), 0, 0, 0), sizeof(R), f)
 #define MPPOOL_PROC_5_(name, f, A, B, C, D, E)                                                                         \
 	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E)                                \
@@ -589,12 +643,12 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 5, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), 0, 0, 0), 0, f)
 #define MPPOOL_PURE_5_(name, R, f, A, B, C, D, E)                                                                      \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E)                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E)), 0) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E))), 0) \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E))) \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 5, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), 0, 0, 0), sizeof(R), f)
 #define MPPOOL_FUNC_6_(name, R, f, A, B, C, D, E, F)                                                                   \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F)), mppool_raised()) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F))), mppool_raised()) \
 	MPPOOL_STRUCT_(name, 0, 6, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), 0, 0), sizeof(R), f)
 #define MPPOOL_PROC_6_(name, f, A, B, C, D, E, F)                                                                      \
 	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F)                \
@@ -602,12 +656,12 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 6, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), 0, 0), 0, f)
 #define MPPOOL_PURE_6_(name, R, f, A, B, C, D, E, F)                                                                   \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F)), 0) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F))), 0) \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E) MPPOOL_D_(5, F), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E) MPPOOL_P_(5, F), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E), MPPOOL_E_(5, F)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E), MPPOOL_S_(5, F))) \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 6, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), 0, 0), sizeof(R), f)
 #define MPPOOL_FUNC_7_(name, R, f, A, B, C, D, E, F, G)                                                                \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G)), mppool_raised()) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G))), mppool_raised()) \
 	MPPOOL_STRUCT_(name, 0, 7, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), 0), sizeof(R), f)
 #define MPPOOL_PROC_7_(name, f, A, B, C, D, E, F, G)                                                                   \
 	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) \
@@ -615,12 +669,12 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 7, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), 0), 0, f)
 #define MPPOOL_PURE_7_(name, R, f, A, B, C, D, E, F, G)                                                                \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G)), 0) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G))), 0) \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E) MPPOOL_D_(5, F) MPPOOL_D_(6, G), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E) MPPOOL_P_(5, F) MPPOOL_P_(6, G), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E), MPPOOL_E_(5, F), MPPOOL_E_(6, G)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E), MPPOOL_S_(5, F), MPPOOL_S_(6, G))) \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 7, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), 0), sizeof(R), f)
 #define MPPOOL_FUNC_8_(name, R, f, A, B, C, D, E, F, G, H)                                                             \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) MPPOOL_FITS_(H) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G), MPPOOL_A_(7, H)), mppool_raised()) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G), MPPOOL_A_(7, H))), mppool_raised()) \
 	MPPOOL_STRUCT_(name, 0, 8, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), sizeof(H)), sizeof(R), f)
 #define MPPOOL_PROC_8_(name, f, A, B, C, D, E, F, G, H)                                                                \
 	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) MPPOOL_FITS_(H) \
@@ -628,8 +682,100 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 	MPPOOL_STRUCT_(name, 0, 8, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), sizeof(H)), 0, f)
 #define MPPOOL_PURE_8_(name, R, f, A, B, C, D, E, F, G, H)                                                             \
 	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) MPPOOL_FITS_(H) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G), MPPOOL_A_(7, H)), 0) \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G), MPPOOL_A_(7, H))), 0) \
 	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E) MPPOOL_D_(5, F) MPPOOL_D_(6, G) MPPOOL_D_(7, H), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E) MPPOOL_P_(5, F) MPPOOL_P_(6, G) MPPOOL_P_(7, H), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E), MPPOOL_E_(5, F), MPPOOL_E_(6, G), MPPOOL_E_(7, H)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E), MPPOOL_S_(5, F), MPPOOL_S_(6, G), MPPOOL_S_(7, H))) \
 	MPPOOL_STRUCT_(name, name##_mppool_chunk, 8, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), sizeof(H)), sizeof(R), f)
+
+/* --------------------------------------------------------------------------------------------------- sugar: failures */
+
+/* `return MPPOOL_RAISE(struct point, EDOM, "no point at %g", x);` fails in a function that returns a struct, a pointer or
+ * a number: mppool_raise(), and a value of type T that is all zero. */
+#ifdef __cplusplus
+template <typename T> inline T mppool_cxx_zero_(int) { return T(); }
+#define MPPOOL_RAISE(T, ...) mppool_cxx_zero_<T>(mppool_raise(__VA_ARGS__))
+#else
+#define MPPOOL_RAISE(T, ...) ((void)mppool_raise(__VA_ARGS__), (T){0})
+#endif
+
+/* ------------------------------------------------------------------------------- sugar: functions with a context */
+
+/* MPPOOL_FUNC_WITH(name, R, f, C, T...): `R f(C, T...)`, where C is the type of a pointer that is the same for all items,
+ * as functools.partial has it. MPPOOL_BIND(name, pointer) is the function with it, to hand to one call after another.
+ * MPPOOL_PROC_WITH(name, f, C, T...) and MPPOOL_PURE_WITH(name, R, f, C, T...) are as MPPOOL_PROC and MPPOOL_PURE. */
+#define MPPOOL_FUNC_WITH(name, R, f, ...) MPPOOL_WITH_FUNC_(MPPOOL_WITH_COUNT_(__VA_ARGS__), name, R, f, __VA_ARGS__)
+#define MPPOOL_PROC_WITH(name, f, ...) MPPOOL_WITH_PROC_(MPPOOL_WITH_COUNT_(__VA_ARGS__), name, f, __VA_ARGS__)
+#define MPPOOL_PURE_WITH(name, R, f, ...) MPPOOL_WITH_PURE_(MPPOOL_WITH_COUNT_(__VA_ARGS__), name, R, f, __VA_ARGS__)
+
+#ifdef __cplusplus
+#define MPPOOL_BIND(name, pointer) mppool_cxx_address_(name##_mppool_bind(pointer))
+#else
+#define MPPOOL_BIND(name, pointer) ((const struct mppool_func[1]){name##_mppool_bind(pointer)})
+#endif
+
+/* How many types come after the pointer's; m(0, A) m(1, B) ... for these. */
+#define MPPOOL_WITH_COUNT_(...) MPPOOL_WITH_PICK_(__VA_ARGS__, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
+#define MPPOOL_WITH_PICK_(a1, a2, a3, a4, a5, a6, a7, a8, a9, pick, ...) pick
+#define MPPOOL_WITH_EACH_(n, m, ...) MPPOOL_WITH_EACH_N_(n, m, __VA_ARGS__)
+#define MPPOOL_WITH_EACH_N_(n, m, ...) MPPOOL_WITH_EACH_##n##_(m, __VA_ARGS__)
+#define MPPOOL_WITH_EACH_0_(m, pointer)
+#define MPPOOL_WITH_EACH_1_(m, pointer, A) m(0, A)
+#define MPPOOL_WITH_EACH_2_(m, pointer, A, B) m(0, A) m(1, B)
+#define MPPOOL_WITH_EACH_3_(m, pointer, A, B, C) m(0, A) m(1, B) m(2, C)
+#define MPPOOL_WITH_EACH_4_(m, pointer, A, B, C, D) m(0, A) m(1, B) m(2, C) m(3, D)
+#define MPPOOL_WITH_EACH_5_(m, pointer, A, B, C, D, E) m(0, A) m(1, B) m(2, C) m(3, D) m(4, E)
+#define MPPOOL_WITH_EACH_6_(m, pointer, A, B, C, D, E, F) m(0, A) m(1, B) m(2, C) m(3, D) m(4, E) m(5, F)
+#define MPPOOL_WITH_EACH_7_(m, pointer, A, B, C, D, E, F, G) m(0, A) m(1, B) m(2, C) m(3, D) m(4, E) m(5, F) m(6, G)
+#define MPPOOL_WITH_EACH_8_(m, pointer, A, B, C, D, E, F, G, H) m(0, A) m(1, B) m(2, C) m(3, D) m(4, E) m(5, F) m(6, G) m(7, H)
+#define MPPOOL_WITH_HEAD_(...) MPPOOL_WITH_HEAD_1_(__VA_ARGS__, 0)
+#define MPPOOL_WITH_HEAD_1_(first, ...) first
+
+#define MPPOOL_WITH_FITS_(i, T) MPPOOL_FITS_(T)
+#define MPPOOL_WITH_SIZE_(i, T) to.arg_size[i] = sizeof(T);
+#define MPPOOL_WITH_A_(i, T) , MPPOOL_A_(i, T)
+#define MPPOOL_WITH_E_(i, T) , MPPOOL_E_(i, T)
+#define MPPOOL_WITH_S_(i, T) , MPPOOL_S_(i, T)
+#define MPPOOL_WITH_RUN_(n, m, f, ...) f((MPPOOL_WITH_HEAD_(__VA_ARGS__))mppool_c MPPOOL_WITH_EACH_(n, m, __VA_ARGS__))
+#define MPPOOL_WITH_FUNC_(n, name, R, f, ...)                                                                          \
+	MPPOOL_FITS_(R) MPPOOL_WITH_EACH_(n, MPPOOL_WITH_FITS_, __VA_ARGS__)                                           \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_WITH_RUN_(n, MPPOOL_WITH_A_, f, __VA_ARGS__)), mppool_raised()) \
+	MPPOOL_WITH_BIND_(n, name, 0, sizeof(R), f, __VA_ARGS__)
+#define MPPOOL_WITH_PROC_(n, name, f, ...)                                                                             \
+	MPPOOL_WITH_EACH_(n, MPPOOL_WITH_FITS_, __VA_ARGS__)                                                           \
+	MPPOOL_ITEM_(name, MPPOOL_WITH_RUN_(n, MPPOOL_WITH_A_, f, __VA_ARGS__), mppool_raised())                       \
+	MPPOOL_WITH_BIND_(n, name, 0, 0, f, __VA_ARGS__)
+#define MPPOOL_WITH_PURE_(n, name, R, f, ...)                                                                          \
+	MPPOOL_FITS_(R) MPPOOL_WITH_EACH_(n, MPPOOL_WITH_FITS_, __VA_ARGS__)                                           \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_WITH_RUN_(n, MPPOOL_WITH_A_, f, __VA_ARGS__)), 0)         \
+	static int name##_mppool_chunk(const struct mppool_chunk *mppool_k, void *mppool_c)                            \
+	{                                                                                                              \
+		const struct mppool_column *const mppool_q = mppool_k->columns;                                        \
+		const size_t mppool_n = mppool_k->count;                                                               \
+		(void)mppool_q;                                                                                        \
+		if (mppool_k->result_stride == sizeof(R) && MPPOOL_ALIGNED_(R, mppool_k->results)                      \
+			    MPPOOL_WITH_EACH_(n, MPPOOL_D_, __VA_ARGS__)) {                                            \
+			R *const mppool_out = (R *)mppool_k->results;                                                  \
+			MPPOOL_WITH_EACH_(n, MPPOOL_P_, __VA_ARGS__)                                                   \
+			MPPOOL_INDEPENDENT_ for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)                 \
+				mppool_out[mppool_i] = MPPOOL_WITH_RUN_(n, MPPOOL_WITH_E_, f, __VA_ARGS__);            \
+		} else {                                                                                               \
+			char *const mppool_to = (char *)mppool_k->results;                                             \
+			for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)                                     \
+				MPPOOL_STORE_(R, mppool_to + mppool_i * mppool_k->result_stride,                       \
+				              MPPOOL_WITH_RUN_(n, MPPOOL_WITH_S_, f, __VA_ARGS__));                    \
+		}                                                                                                      \
+		return 0;                                                                                              \
+	}                                                                                                              \
+	MPPOOL_WITH_BIND_(n, name, name##_mppool_chunk, sizeof(R), f, __VA_ARGS__)
+/* Without a semicolon at its end, as a declaration that follows. */
+#define MPPOOL_WITH_BIND_(n, name, chunk, size_of_result, f, ...)                                                      \
+	static inline MPPOOL_ATTR_((unused)) struct mppool_func name##_mppool_bind(                                    \
+		MPPOOL_WITH_HEAD_(__VA_ARGS__) mppool_pointer)                                                         \
+	{                                                                                                              \
+		struct mppool_func to = {sizeof to, name##_mppool_item, chunk, n, {0}, size_of_result,                 \
+		                         (void *)(uintptr_t)mppool_pointer, 0, 0, 0, #f};                              \
+		MPPOOL_WITH_EACH_(n, MPPOOL_WITH_SIZE_, __VA_ARGS__)                                                   \
+		return to;                                                                                             \
+	}                                                                                                              \
+	typedef int name##_mppool_bound
 
 #endif

@@ -102,12 +102,20 @@ static void leave(struct mpp_frame *frame, int code, char *message)
 	frame->raised = code;
 }
 
+/* A failure must have a code, or the item would count as a success: mppool_raise(errno, ...) after a call that did not
+ * set errno. */
+static int code_of(int code)
+{
+	return code ? code : MPPOOL_ENOCODE;
+}
+
 MPP_PUBLIC int mppool_raise_message(int code, const char *message)
 {
 	struct mpp_frame *frame = raising_frame();
 	size_t length;
 	char *copy = NULL;
 
+	code = code_of(code);
 	if (!frame)
 		return code;
 	if (message) {
@@ -127,6 +135,7 @@ MPP_PUBLIC int mppool_raise(int code, const char *format, ...)
 	char *message = NULL;
 	int length;
 
+	code = code_of(code);
 	if (!frame)
 		return code;
 	if (!format)
@@ -143,6 +152,14 @@ MPP_PUBLIC int mppool_raise(int code, const char *format, ...)
 	}
 	leave(frame, code, message);
 	return code;
+}
+
+MPP_PUBLIC void mppool_raise_undo(void)
+{
+	struct mpp_frame *frame = raising_frame();
+
+	if (frame)
+		leave(frame, 0, NULL);
 }
 
 MPP_PUBLIC int mppool_raised(void)

@@ -53,6 +53,13 @@ void mpp_frame_pop(struct mpp_frame *frame);
 /* The message that belongs to this code, or NULL. */
 const char *mpp_frame_message(const struct mpp_frame *frame, int code);
 
+/* The outcome of an item whose function has returned the code: what raised and did not take it back has failed, whatever
+ * it returned. */
+static inline int mpp_frame_code(const struct mpp_frame *frame, int code)
+{
+	return mpp_unlikely(frame->raised != 0) && code == 0 ? frame->raised : code;
+}
+
 /* For hooks: a frame of the pool, with what is known of this thread there. Pushed. */
 void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *job);
 

@@ -27,7 +27,9 @@ static int await_item(struct mpp_stream *s, void *ret_result, size_t *ret_index,
 		if (deadline == 0 || timed_out)
 			return ETIMEDOUT;
 		if (mpp_wait_is_deadlock(&s->multi.job))
-			return EDEADLK;
+			return mpp_fail(EDEADLK,
+			                "a task, a generator or a callback would wait here for what it keeps from "
+			                "ending itself");
 		if (!(mpp_load(&s->multi.job.state) & MPP_ENDED) && mpp_frame_top)
 			helps = mpp_wait_help_stream(s, deadline);
 		mpp_add(helps ? &s->multi.helpers : &s->waiters, 1);
@@ -70,7 +72,8 @@ static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_fai
 	int code;
 
 	if (!fits && !large)
-		return ENOMEM;
+		return mpp_failf(ENOMEM, "no memory for a result of %zu bytes that is to be dropped",
+		                 func->f.result_size);
 	pthread_cleanup_push(mpp_free, large);   /* this thread may help, and leave in an item */
 	code = next_item(s, fits ? small : large, ret_index, ret_failure, deadline);
 	if (code == 0)
@@ -92,12 +95,12 @@ static int next(mppool_iter *iter, void *ret_result, size_t *ret_index, int64_t 
 	else
 		code = next_item(s, ret_result, ret_index, &failure, deadline);
 	if (code == MPPOOL_ETASK) {
-		mpp_last_error_set(&failure->error);
+		mpp_last_error_set(code, &failure->error);
 		mpp_failure_free(failure);
 	} else if (code == MPPOOL_EITER) {
-		mpp_last_error_set(&s->multi.more.failure->error);       /* constant since the drawing ended */
+		mpp_last_error_set(code, &s->multi.more.failure->error);      /* constant since the drawing ended */
 	} else if (code == MPPOOL_EBROKEN) {
-		mpp_last_error_set(mpp_job_error(&s->multi.job));
+		mpp_last_error_set(code, mpp_job_error(&s->multi.job));
 	}
 	return code;
 }
@@ -109,7 +112,7 @@ static int cancel(mppool_iter *iter)
 	if (mpp_job_is_foreign(&s->multi.job))
 		return MPPOOL_EFORKED;
 	if (mpp_load(&s->multi.pending) == 0 || mpp_stream_told(s))
-		return EALREADY;
+		return mpp_fail(EALREADY, "all items had ended");
 	return mpp_multi_halt(&s->multi, ECANCELED, true, false) ? 0 : EBUSY;
 }
 

@@ -218,7 +218,7 @@ static int call_single(const struct mpp_job *job, const void *const args[])
 	if (f->call)
 		return f->call(args, f->result_size ? mpp_single_result(job) : NULL, f->context);
 	for (size_t i = 0; i < f->nargs; i++)
-		columns[i] = (struct mppool_column){args[i], f->arg_size[i], f->arg_size[i]};
+		columns[i] = (struct mppool_column){args[i], f->arg_size[i], f->arg_size[i], MPPOOL_VALUES, 0};
 	if (f->result_size == 0)
 		chunk.results = NULL;
 	return f->chunk_call(&chunk, f->context);
@@ -304,7 +304,7 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 	MPP_PROBE_START(job->pool, job, &job->func->f, 0, 1);
 	mpp_trace_begin(frame->row, &run.span);
 	pthread_cleanup_push(single_lost, &run);
-	code = call_single(job, args);
+	code = mpp_frame_code(frame, call_single(job, args));
 	pthread_cleanup_pop(0);
 	single_returned(&run, code);
 }

@@ -274,13 +274,13 @@ static int wait_and_show(struct progress *p, int64_t deadline)
 	return code;
 }
 
-MPP_PUBLIC int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout)
+static int progress_bar(mppool_result *result, int fd, const char *label, double timeout)
 {
 	struct progress p = {.result = result, .fd = fd, .label = label ? label : ""};
 	int64_t deadline;
 	int error;
 
-	if (!result || mpp_deadline(timeout, &deadline) != 0)
+	if (mpp_fail_timeout(timeout, &deadline) != 0)
 		return EINVAL;
 	error = mppool_result_progress(result, &p.first, &p.total);
 	if (error)
@@ -290,4 +290,9 @@ MPP_PUBLIC int mppool_result_progress_bar(mppool_result *result, int fd, const c
 	p.start = p.line_at = mpp_now();
 	p.tenth = p.total == MPPOOL_UNKNOWN ? 0 : share(&p, 10);
 	return wait_and_show(&p, deadline);
+}
+
+MPP_PUBLIC int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout)
+{
+	return mpp_report(progress_bar(result, fd, label, timeout));
 }

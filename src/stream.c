@@ -388,7 +388,7 @@ static int call_next(struct drawer *d, struct mpp_block *b)
 	mpp_frame_next(d->frame, index);
 	mpp_assert_unlocked();
 	d->calling = true;
-	code = s->multi.items.next(args, s->multi.items.state);
+	code = mpp_frame_code(d->frame, s->multi.items.next(args, s->multi.items.state));
 	d->calling = false;
 	mpp_job_returned(&s->multi.job);
 	return code;

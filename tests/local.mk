@@ -18,6 +18,7 @@ black_tests = \
 	tests/test_poll \
 	tests/test_progress \
 	tests/test_races \
+	tests/test_reasons \
 	tests/test_resize \
 	tests/test_semantics \
 	tests/test_states \
@@ -56,6 +57,7 @@ tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
+tests_test_reasons_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
