@@ -172,7 +172,7 @@ typedef struct mppool_iter mppool_iter;          /* IMapIterator */
 
 enum { MPPOOL_CALLBACKS_THREAD = 0, MPPOOL_CALLBACKS_POLL = 1 };                 /* options.callback_mode */
 enum { MPPOOL_CALLER_HELPS = 1u << 0 };                                          /* options.flags */
-enum { MPPOOL_NOWAIT = 1u << 0, MPPOOL_FAIL_FAST = 1u << 1 };                    /* call_options.flags */
+enum { MPPOOL_NOWAIT = 1u << 0, MPPOOL_FAIL_FAST = 1u << 1, MPPOOL_KEEP_LATE = 1u << 2 };       /* call_options.flags */
 enum { MPPOOL_RUN = 0, MPPOOL_CLOSED = 1, MPPOOL_TERMINATED = 2, MPPOOL_BROKEN = 3 };    /* mppool_state() */
 
 struct mppool_options {
@@ -202,7 +202,7 @@ struct mppool_call_options {
 	double task_timeout MPPOOL_ZERO_;        /* seconds an item may run; 0: no limit */
 	double submit_timeout MPPOOL_ZERO_;      /* seconds to wait for room in the queue; 0: no limit */
 	int priority MPPOOL_ZERO_;               /* 1 before 0 before -1 */
-	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_NOWAIT, MPPOOL_FAIL_FAST */
+	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_NOWAIT, MPPOOL_FAIL_FAST, MPPOOL_KEEP_LATE */
 };
 
 int mppool_create(const struct mppool_options *options, mppool **ret_pool);      /* NULL: all defaults */
@@ -316,6 +316,12 @@ void mppool_result_free(mppool_result *result);                          /* at a
  * MPPOOL_ESTOP. */
 int mppool_iter_next(mppool_iter *iter, void *ret_result, size_t *ret_index, double timeout);
 int mppool_iter_cancel(mppool_iter *iter);
+int mppool_iter_progress(mppool_iter *iter, size_t *ret_done, size_t *ret_total);        /* items that have ended */
+int mppool_iter_progress_bar(mppool_iter *iter, int fd, const char *label);      /* mppool_iter_next() shows it from now on */
+
+/* The same descriptor at every call: readable while mppool_iter_next() has something to say; never to be read or closed.
+ * Once in a while it is readable and mppool_iter_next(..., 0) says ETIMEDOUT: go on polling. */
+int mppool_iter_fd(mppool_iter *iter, int *ret_fd);
 void mppool_iter_free(mppool_iter *iter);                                /* stops drawing and waits for what runs */
 
 /* --------------------------------------------------------------------------------------------- callbacks by polling */
@@ -347,6 +353,9 @@ int mppool_worker_index(void);           /* 0 to workers-1; outside a worker -1 
 void *mppool_worker_state(void);         /* what the initializer stored; outside a worker NULL */
 size_t mppool_item_index(void);          /* place of the running item in the input; outside an item 0 */
 int mppool_should_stop(void);            /* 1: this item was cancelled, timed out, or its pool terminated */
+int mppool_stop_reason(void);            /* why: ECANCELED, ETIMEDOUT, MPPOOL_ETERMINATED, MPPOOL_EBROKEN; MPPOOL_ETASK:
+                                          * another item failed, MPPOOL_FAIL_FAST; 0: go on */
+int mppool_stop_fd(int *ret_fd);         /* for poll(): readable once this item is to stop; never to be read or closed */
 mppool *mppool_current(void);            /* the pool this thread is working for, or NULL */
 
 #ifdef __cplusplus

@@ -28,8 +28,11 @@ dist_man_MANS = \
 	man/mppool_item_index.3 \
 	man/mppool_iter.3 \
 	man/mppool_iter_cancel.3 \
+	man/mppool_iter_fd.3 \
 	man/mppool_iter_free.3 \
 	man/mppool_iter_next.3 \
+	man/mppool_iter_progress.3 \
+	man/mppool_iter_progress_bar.3 \
 	man/mppool_iterable.3 \
 	man/mppool_join.3 \
 	man/mppool_last_error.3 \
@@ -65,6 +68,8 @@ dist_man_MANS = \
 	man/mppool_starmap_with.3 \
 	man/mppool_state.3 \
 	man/mppool_stats.3 \
+	man/mppool_stop_fd.3 \
+	man/mppool_stop_reason.3 \
 	man/mppool_strerror.3 \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \
@@ -110,6 +115,7 @@ dist_man_MANS = \
 	man/MPPOOL_FUNC_INIT.3 \
 	man/MPPOOL_FUNC_WITH.3 \
 	man/MPPOOL_ITERABLE_INIT.3 \
+	man/MPPOOL_KEEP_LATE.3 \
 	man/MPPOOL_MAX_ARGS.3 \
 	man/MPPOOL_MEMBER.3 \
 	man/MPPOOL_NOWAIT.3 \

@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include "memory.h"
+#include "stop.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ void mpp_frame_push(struct mpp_frame *frame)
 void mpp_frame_pop(struct mpp_frame *frame)
 {
 	mpp_frame_top = frame->up;
+	if (mpp_unlikely(frame->stopper != NULL))
+		mpp_stop_close(frame);
 	if (mpp_unlikely(frame->message != NULL))
 		mpp_free(frame->message);
 	frame->message = NULL;
@@ -79,6 +82,7 @@ void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *
 		*frame = *top;
 	else
 		mpp_frame_init(frame, pool, NULL);
+	frame->stopper = NULL;           /* the top's own */
 	frame->job = job;
 	frame->role = MPP_HOOK;
 	mpp_frame_push(frame);

@@ -9,6 +9,7 @@
 #include "tally.h"
 
 struct mpp_job;
+struct mpp_stopper;
 struct mpp_trace_row;
 struct mpp_worker;
 
@@ -38,6 +39,7 @@ struct mpp_frame {
 	char *message;                   /* its message, owned by the frame; NULL: none */
 	size_t index;                    /* place of the item in the input */
 	int64_t deadline;                /* of the item; MPP_NEVER */
+	struct mpp_stopper *stopper;     /* its descriptor for poll(), once it has asked for one: stop.h */
 };
 
 extern _Thread_local struct mpp_frame *mpp_frame_top;

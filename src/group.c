@@ -321,7 +321,25 @@ static void free_iter(mppool_iter *iter)
 	mpp_free(c);
 }
 
-const struct mpp_iter_kind mpp_iter_of_group = {next, cancel, free_iter};
+static int progress(mppool_iter *iter, size_t *ret_done, size_t *ret_total)
+{
+	struct mpp_group *g = group_of(iter);
+
+	mpp_group_lock(g);
+	*ret_total = g->n;
+	*ret_done = g->n - g->pending;
+	mpp_group_unlock(g);
+	return 0;
+}
+
+static int fd(mppool_iter *iter, int *ret_fd)
+{
+	struct mpp_group *g = group_of(iter);
+
+	return is_foreign(g) ? MPPOOL_EFORKED : mpp_group_bell(g, ret_fd);
+}
+
+const struct mpp_iter_kind mpp_iter_of_group = {next, cancel, free_iter, progress, fd};
 
 static int as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter)
 {
@@ -338,6 +356,7 @@ static int as_completed(mppool_result *const results[], size_t n, mppool_iter **
 		return error;
 	}
 	mpp_group_settle(&c->group);
+	mpp_poke(&c->iter.bar, NULL);
 	c->iter.kind = &mpp_iter_of_group;
 	*ret_iter = &c->iter;
 	return 0;

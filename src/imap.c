@@ -62,6 +62,22 @@ static int next_item(struct mpp_stream *s, void *ret_result, size_t *ret_index, 
 	return code;
 }
 
+/* S4: with a bell. */
+static int next_or_hush(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure,
+                        int64_t deadline)
+{
+	int code = next_item(s, ret_result, ret_index, ret_failure, deadline);
+
+	if (mpp_likely(code != ETIMEDOUT || !mpp_load(&s->has_bell)))
+		return code;
+	mpp_stream_ring(s, false);
+	code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
+	if (code == EAGAIN)
+		return ETIMEDOUT;
+	mpp_stream_ring(s, true);
+	return code;
+}
+
 /* A consumer without a buffer takes nothing: a result that has a drop_result is dropped for it. */
 static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_failure **ret_failure, int64_t deadline)
 {
@@ -75,7 +91,7 @@ static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_fai
 		return mpp_failf(ENOMEM, "no memory for a result of %zu bytes that is to be dropped",
 		                 func->f.result_size);
 	pthread_cleanup_push(mpp_free, large);   /* this thread may help, and leave in an item */
-	code = next_item(s, fits ? small : large, ret_index, ret_failure, deadline);
+	code = next_or_hush(s, fits ? small : large, ret_index, ret_failure, deadline);
 	if (code == 0)
 		func->f.drop_result(fits ? small : large, func->f.context);
 	pthread_cleanup_pop(1);
@@ -93,7 +109,7 @@ static int next(mppool_iter *iter, void *ret_result, size_t *ret_index, int64_t 
 	if (!ret_result && s->multi.job.func->f.drop_result && s->multi.job.func->f.result_size > 0)
 		code = next_and_drop(s, ret_index, &failure, deadline);
 	else
-		code = next_item(s, ret_result, ret_index, &failure, deadline);
+		code = next_or_hush(s, ret_result, ret_index, &failure, deadline);
 	if (code == MPPOOL_ETASK) {
 		mpp_last_error_set(code, &failure->error);
 		mpp_failure_free(failure);
@@ -140,4 +156,16 @@ static void free_iter(mppool_iter *iter)
 	mpp_job_detach(job);
 }
 
-const struct mpp_iter_kind mpp_iter_of_stream = {next, cancel, free_iter};
+static int progress(mppool_iter *iter, size_t *ret_done, size_t *ret_total)
+{
+	return mppool_result_progress((mppool_result *)&stream_of(iter)->multi.job, ret_done, ret_total);
+}
+
+static int fd(mppool_iter *iter, int *ret_fd)
+{
+	struct mpp_stream *s = stream_of(iter);
+
+	return mpp_job_is_foreign(&s->multi.job) ? MPPOOL_EFORKED : mpp_stream_bell(s, ret_fd);
+}
+
+const struct mpp_iter_kind mpp_iter_of_stream = {next, cancel, free_iter, progress, fd};

@@ -327,6 +327,8 @@ void mpp_multi_signal_all(struct mpp_multi *m)
 	if (someone_sleeps(m)) {
 		mpp_add(&m->signal, 1);
 		mpp_wake_all(&m->signal);
+		if (m->job.kind == MPP_STREAM)
+			mpp_stream_ring(mpp_stream_of(m), true);
 	}
 	if (mpp_unlikely(mpp_load_seq(&m->job.state) & MPP_WATCHED))
 		mpp_watch_stir(&m->job);
@@ -723,6 +725,8 @@ bool mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 		m->kept++;
 	started_locked(m);
 	mpp_unlock(&m->lock);
+	if (stop)
+		mpp_stop_tell_job(&m->job);
 	if (m->job.kind == MPP_STREAM)
 		mpp_stream_halted(mpp_stream_of(m));
 	do {
@@ -772,11 +776,13 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 	const char *message = code ? mpp_frame_message(v->visitor->frame, code) : NULL;
 	size_t index = v->run.first + i;
 	bool consumed = m->job.kind == MPP_STREAM && !mpp_stream_of(m)->sink;
+	bool keep = late && m->more.flags & MPPOOL_KEEP_LATE;
 
-	if (late && f->result_size > 0)
+	if (late && !keep && f->result_size > 0)
 		mpp_hook_drop_result(&m->job, result_of(v, i));
 	if (code) {
-		zero_result(m, &v->view, v->skip + i);
+		if (!keep)
+			zero_result(m, &v->view, v->skip + i);
 		if (!consumed)
 			keep_failure(m, index, code, message);
 	} else if (m->good) {

@@ -336,6 +336,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	mpp_wake_all(&pool->room_word);
 	mpp_pool_advance_locked(pool);
 	mpp_pool_unlock(pool);
+	mpp_stop_tell_pool(pool);
 	sweep_live(pool, sweep, halt, code);
 	close_open_streams(pool);
 	discard_queued(pool, code);

@@ -49,13 +49,13 @@ MPP_PUBLIC int mppool_result_get(mppool_result *result, void *ret_results, doubl
 
 	if (!error)
 		error = mpp_wait_outcome(job);
-	if (error || !ret_results)
+	if (!ret_results || (error && !(error == MPPOOL_ETASK && mpp_job_keeps_late(job))))
 		return mpp_report(error);
 	results = results_of(job, &bytes);
 	if (bytes > 0 && results && results != ret_results)
 		memcpy(ret_results, results, bytes);
 	mpp_job_taken(job);
-	return 0;
+	return mpp_report(error);
 }
 
 MPP_PUBLIC int mppool_result_ready(const mppool_result *result)
@@ -109,6 +109,7 @@ MPP_PUBLIC void *mppool_result_userdata(const mppool_result *result)
 static int cancel_single(struct mpp_job *job)
 {
 	mpp_or(&job->state, MPP_STOP);
+	mpp_stop_tell_job(job);
 	return mpp_single_cancel(job) ? 0 : EBUSY;
 }
 

@@ -232,7 +232,7 @@ static int accept_here(struct submission *sub, struct mpp_job *job)
 
 /* --------------------------------------------------------------------------------------------------------- options */
 
-#define KNOWN_FLAGS ((unsigned)(MPPOOL_NOWAIT | MPPOOL_FAIL_FAST))
+#define KNOWN_FLAGS ((unsigned)(MPPOOL_NOWAIT | MPPOOL_FAIL_FAST | MPPOOL_KEEP_LATE))
 
 static int check_options(const struct mppool_call_options *o)
 {
@@ -328,6 +328,15 @@ static int check_may_wait(const mppool *pool)
 	return 0;
 }
 
+/* drop_result is for results that nobody took, and a late one is both: failed, and there. */
+static int check_late(const struct submission *sub, const struct mpp_func *func)
+{
+	if (sub->options->flags & MPPOOL_KEEP_LATE && func->f.drop_result)
+		return mpp_failf(EINVAL, "MPPOOL_KEEP_LATE is not for functions with drop_result, such as %s",
+		                 mpp_func_name(&func->f));
+	return 0;
+}
+
 /* Of a call that waits: nobody would run its callbacks before it returns. */
 static int check_waiting_options(const struct mppool_call_options *o)
 {
@@ -369,6 +378,8 @@ static int new_single(struct submission *sub, const struct mppool_func *f, const
 	if (error)
 		return error;
 	error = check_args(func, args);
+	if (!error)
+		error = check_late(sub, func);
 	if (!error && with_more) {
 		more = mpp_alloc(sizeof *more);
 		if (more)
@@ -426,7 +437,7 @@ static int apply(mppool *pool, const struct mppool_func *func, const void *const
 	}
 	await_own(job, here);
 	error = mpp_wait_outcome(job);
-	if (error == 0 && ret_result) {
+	if (ret_result && (error == 0 || mpp_job_keeps_late(job))) {
 		if (job->func->f.result_size > 0)
 			memcpy(ret_result, mpp_single_result(job), job->func->f.result_size);
 		mpp_job_taken(job);
@@ -508,6 +519,8 @@ static int new_map(struct submission *sub, const struct map_call *call, struct m
 	if (error)
 		return error;
 	error = check_arity(call, func);
+	if (!error)
+		error = check_late(sub, func);
 	if (!error)
 		error = mpp_items_get(call->items, &func->f, &items);
 	if (!error)
@@ -651,7 +664,9 @@ static int new_imap(struct submission *sub, const struct imap_call *call, struct
 	if (error)
 		return error;
 	o.workers = mpp_peek(&sub->pool->nworkers);
-	error = mpp_items_get(call->items, &func->f, &items);
+	error = check_late(sub, func);
+	if (!error)
+		error = mpp_items_get(call->items, &func->f, &items);
 	if (!error)
 		error = new_stream(sub, func, &items, &o, ret_multi);
 	if (error) {

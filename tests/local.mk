@@ -23,6 +23,7 @@ black_tests = \
 	tests/test_semantics \
 	tests/test_states \
 	tests/test_stats \
+	tests/test_stopping \
 	tests/test_streams \
 	tests/test_threads \
 	tests/test_trace
@@ -62,6 +63,7 @@ tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
+tests_test_stopping_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
 tests_test_trace_LDADD = $(black_libs)
