@@ -49,6 +49,7 @@ dist_man_MANS = \
 	man/mppool_raise_message.3 \
 	man/mppool_raise_undo.3 \
 	man/mppool_raised.3 \
+	man/mppool_recipes.7 \
 	man/mppool_resize.3 \
 	man/mppool_result.3 \
 	man/mppool_result_cancel.3 \
