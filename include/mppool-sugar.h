@@ -49,12 +49,19 @@ template <typename T, size_t N> constexpr size_t mppool_cxx_length_(const T (&)[
 
 /* Columns, for MPPOOL_ZIP: an array, one repeated value (by its address), a member of an array of structs. */
 #ifdef __cplusplus
-#define MPPOOL_COLUMN_(base, stride, size) (mppool_column{(base), (stride), (size)})
+#define MPPOOL_COLUMN_K_(base, stride, size, kind, start) (mppool_column{(base), (stride), (size), (kind), (start)})
 #else
-#define MPPOOL_COLUMN_(base, stride, size) ((struct mppool_column){(base), (stride), (size)})
+#define MPPOOL_COLUMN_K_(base, stride, size, kind, start)                                                             \
+	((struct mppool_column){(base), (stride), (size), (kind), (start)})
 #endif
+#define MPPOOL_COLUMN_(base, stride, size) MPPOOL_COLUMN_K_(base, stride, size, MPPOOL_VALUES, 0)
 #define MPPOOL_COLUMN(xs) MPPOOL_COLUMN_((xs), sizeof *(xs), sizeof *(xs))
 #define MPPOOL_MEMBER(rows, member) MPPOOL_COLUMN_(&(rows)->member, sizeof *(rows), sizeof((rows)->member))
+
+/* The address of each element, for `f(&rows[i])`; the integers start, start + 1, ... of type T, in no array. */
+#define MPPOOL_ADDRESS(rows) MPPOOL_COLUMN_K_((rows), sizeof *(rows), sizeof(void *), MPPOOL_ADDRESSES, 0)
+#define MPPOOL_RANGE(T, start)                                                                                        \
+	MPPOOL_COLUMN_K_(0, 1, sizeof(T) / ((T)0.5 == 0), MPPOOL_RANGES, (int64_t)(T)(start)) /* T is an integer's */
 
 /* A literal string stands for itself: it is repeated as a `const char *`, not as its first character. */
 #define MPPOOL_REPEAT(p) MPPOOL_REPEAT_(p)
@@ -64,7 +71,7 @@ template <typename T>
 inline mppool_column mppool_cxx_repeat_(bool literal, const T *p, const void *&&held = 0)
 {
 	held = p;
-	return literal ? mppool_column{&held, 0, sizeof held} : mppool_column{p, 0, sizeof *p};
+	return literal ? MPPOOL_COLUMN_(&held, 0, sizeof held) : MPPOOL_COLUMN_(p, 0, sizeof *p);
 }
 #define MPPOOL_REPEAT_(p) mppool_cxx_repeat_(MPPOOL_LITERAL_(p), (p))
 #else
@@ -173,7 +180,12 @@ static inline MPPOOL_ATTR_((unused)) int mppool_goes_on_(int code)
 	MPPOOL_PICK_(__VA_ARGS__, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, 8, 7, \
 	             6, 5, 4, 3, 2, 1, 0, FEW, FEW, 0)
 
-/* A list is a function and its argument types, so that it is never empty. */
+/* How many follow NAME, R, F, C. */
+#define MPPOOL_COUNT_WITH_(...)                                                                                       \
+	MPPOOL_PICK_(__VA_ARGS__, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, MANY, 8, 7, 6, 5, \
+	             4, 3, 2, 1, 0, FEW, FEW, FEW, 0)
+
+/* A list is a function, or the type of a context, and argument types, so that it is never empty. */
 #define MPPOOL_HEAD_(f, ...) f
 #define MPPOOL_HEAD_TEXT_(f, ...) #f
 
@@ -233,6 +245,19 @@ static inline MPPOOL_ATTR_((unused)) int mppool_goes_on_(int code)
 #define MPPOOL_PURE(...) MPPOOL_BY_COUNT_(PURE, MPPOOL_COUNT_(__VA_ARGS__), __VA_ARGS__)
 #define MPPOOL_PROC(...) MPPOOL_BY_COUNT_(PROC, MPPOOL_COUNT_(void, __VA_ARGS__), __VA_ARGS__)
 
+/* MPPOOL_FUNC_WITH(name, R, f, C, T...): `R f(C, T...)`, where C is the type of a pointer that is the same for all items,
+ * as functools.partial has it. MPPOOL_BIND(name, pointer) is the function with it, to hand to one call after another; the
+ * typed calls take the pointer behind the pool.
+ * MPPOOL_PROC_WITH(name, f, C, T...) and MPPOOL_PURE_WITH(name, R, f, C, T...) are as MPPOOL_PROC and MPPOOL_PURE. */
+#define MPPOOL_FUNC_WITH(...) MPPOOL_BY_COUNT_(FUNC_WITH, MPPOOL_COUNT_WITH_(__VA_ARGS__), __VA_ARGS__)
+#define MPPOOL_PURE_WITH(...) MPPOOL_BY_COUNT_(PURE_WITH, MPPOOL_COUNT_WITH_(__VA_ARGS__), __VA_ARGS__)
+#define MPPOOL_PROC_WITH(...) MPPOOL_BY_COUNT_(PROC_WITH, MPPOOL_COUNT_WITH_(void, __VA_ARGS__), __VA_ARGS__)
+#ifdef __cplusplus
+#define MPPOOL_BIND(name, pointer) mppool_cxx_address_(name##_mppool_bind(pointer))
+#else
+#define MPPOOL_BIND(name, pointer) ((const struct mppool_func[]){name##_mppool_bind(pointer)})
+#endif
+
 #define MPPOOL_BY_COUNT_(kind, n, ...) MPPOOL_CHOOSE_(kind, n, __VA_ARGS__)
 #define MPPOOL_CHOOSE_(kind, n, ...) MPPOOL_CHOOSE_##n##_(kind)(n, __VA_ARGS__)
 #define MPPOOL_CHOOSE_FEW_(kind) MPPOOL_##kind##_FEW_
@@ -251,11 +276,20 @@ static inline MPPOOL_ATTR_((unused)) int mppool_goes_on_(int code)
 #define MPPOOL_FUNC_FEW_(...) MPPOOL_SAYS_("MPPOOL_FUNC(name, R, f, T...) takes a name, a result type and a function")
 #define MPPOOL_PURE_FEW_(...) MPPOOL_SAYS_("MPPOOL_PURE(name, R, f, T...) takes a name, a result type and a function")
 #define MPPOOL_PROC_FEW_(...) MPPOOL_SAYS_("MPPOOL_PROC(name, f, T...) takes a name and a function")
+#define MPPOOL_FUNC_WITH_FEW_(...)                                                                                    \
+	MPPOOL_SAYS_("MPPOOL_FUNC_WITH(name, R, f, C, T...) takes a name, a result type, a function and a pointer's type")
+#define MPPOOL_PURE_WITH_FEW_(...)                                                                                    \
+	MPPOOL_SAYS_("MPPOOL_PURE_WITH(name, R, f, C, T...) takes a name, a result type, a function and a pointer's type")
+#define MPPOOL_PROC_WITH_FEW_(...)                                                                                    \
+	MPPOOL_SAYS_("MPPOOL_PROC_WITH(name, f, C, T...) takes a name, a function and a pointer's type")
 #define MPPOOL_GENERATOR_FEW_(...)                                                                                    \
 	MPPOOL_SAYS_("MPPOOL_GENERATOR(name, next, S, T...) takes a name, a function and the type of a state")
 #define MPPOOL_FUNC_MANY_(...) MPPOOL_SAYS_("MPPOOL_FUNC takes functions of at most 8 arguments")
 #define MPPOOL_PURE_MANY_(...) MPPOOL_SAYS_("MPPOOL_PURE takes functions of at most 8 arguments")
 #define MPPOOL_PROC_MANY_(...) MPPOOL_SAYS_("MPPOOL_PROC takes functions of at most 8 arguments")
+#define MPPOOL_FUNC_WITH_MANY_(...) MPPOOL_SAYS_("MPPOOL_FUNC_WITH takes functions of at most 8 arguments besides")
+#define MPPOOL_PURE_WITH_MANY_(...) MPPOOL_SAYS_("MPPOOL_PURE_WITH takes functions of at most 8 arguments besides")
+#define MPPOOL_PROC_WITH_MANY_(...) MPPOOL_SAYS_("MPPOOL_PROC_WITH takes functions of at most 8 arguments besides")
 #define MPPOOL_GENERATOR_MANY_(...) MPPOOL_SAYS_("MPPOOL_GENERATOR makes items of at most 8 arguments")
 
 /* The compiler shows a macro's name where it is at fault: `static` in front of a typedef is two storage classes. */
@@ -321,38 +355,118 @@ typedef struct mppool_outside_ mppool_outside_;
 #define MPPOOL_INDEPENDENT_
 #endif
 
+/* What is in the caller's arrays may lie at any address, as members of packed structs do: so it is read and written as
+ * if it were such a member. Most machines have one instruction for both. */
+#ifdef __cplusplus
+template <typename T> union mppool_cxx_slot_ {
+	T value;
+	unsigned char bytes[sizeof(T)];
+	mppool_cxx_slot_() : bytes() {}
+};
+template <typename T> inline T mppool_cxx_load_(const void *from, std::false_type)
+{
+	mppool_cxx_slot_<T> slot;
+	memcpy(slot.bytes, from, sizeof(T));
+	return slot.value;
+}
+template <typename T> inline T const &mppool_cxx_load_(const void *from, std::true_type)
+{
+	return *static_cast<T const *>(from);
+}
+template <typename T> inline void mppool_cxx_store_(void *to, const T &value) { memcpy(to, &value, sizeof(T)); }
+#define MPPOOL_LOAD_(T, p) mppool_cxx_load_<T>((p), std::is_array<T>())
+#define MPPOOL_STORE_(T, p, v) mppool_cxx_store_<T>((p), (v))
+#elif defined(__GNUC__) || defined(__clang__)
+#define MPPOOL_LOAD_(T, p) (((const struct __attribute__((packed, may_alias)) { T value; } *)(const void *)(p))->value)
+#define MPPOOL_STORE_(T, p, v) (((struct __attribute__((packed, may_alias)) { T value; } *)(void *)(p))->value = (v))
+#else
+#define MPPOOL_LOAD_(T, p) (*(T const *)(const void *)(p))
+#define MPPOOL_STORE_(T, p, v) (*(T *)(void *)(p) = (v))
+#endif
+#define MPPOOL_ALIGNED_(T, p) ((uintptr_t)(p) % MPPOOL_ALIGNOF_(T) == 0)
+
 #define MPPOOL_FUNC_BODY_(n, name, R, ...)                                                                            \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
 	MPPOOL_CHECKS_(n, name, R, "MPPOOL_FUNC", __VA_ARGS__)                                                        \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = MPPOOL_RUN_(n, __VA_ARGS__), mppool_raised())                             \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_RUN_(n, MPPOOL_A_, __VA_ARGS__)), mppool_raised())       \
 	MPPOOL_STRUCT_(n, name, 0, sizeof(R), __VA_ARGS__)                                                            \
-	MPPOOL_TYPED_(n, name, R, VALUE, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, R, VALUE, PLAIN, __VA_ARGS__)
 #define MPPOOL_PURE_BODY_(n, name, R, ...)                                                                            \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
 	MPPOOL_CHECKS_(n, name, R, "MPPOOL_PURE", __VA_ARGS__)                                                        \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = MPPOOL_RUN_(n, __VA_ARGS__), 0)                                           \
-	MPPOOL_CHUNK_(n, name, R, __VA_ARGS__)                                                                        \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_RUN_(n, MPPOOL_A_, __VA_ARGS__)), 0)                     \
+	MPPOOL_CHUNK_(n, name, R, MPPOOL_RUN_(n, MPPOOL_E_, __VA_ARGS__), MPPOOL_RUN_(n, MPPOOL_S_, __VA_ARGS__),     \
+	              __VA_ARGS__)                                                                                    \
 	MPPOOL_STRUCT_(n, name, name##_mppool_chunk, sizeof(R), __VA_ARGS__)                                          \
-	MPPOOL_TYPED_(n, name, R, VALUE, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, R, VALUE, PLAIN, __VA_ARGS__)
 #define MPPOOL_PROC_BODY_(n, name, ...)                                                                               \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
 	MPPOOL_OUTSIDE_("MPPOOL_PROC")                                                                                \
 	MPPOOL_EACH_##n##_(MPPOOL_ARG_FITS_, __VA_ARGS__)                                                             \
-	MPPOOL_ITEM_(name, MPPOOL_RUN_(n, __VA_ARGS__), mppool_raised())                                              \
+	MPPOOL_ITEM_(name, MPPOOL_RUN_(n, MPPOOL_A_, __VA_ARGS__), mppool_raised())                                   \
 	MPPOOL_STRUCT_(n, name, 0, 0, __VA_ARGS__)                                                                    \
-	MPPOOL_TYPED_(n, name, void, NONE, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, void, NONE, PLAIN, __VA_ARGS__)
+
+/* With a context; the list begins with its type. */
+#define MPPOOL_FUNC_WITH_BODY_(n, name, R, f, ...)                                                                    \
+	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
+	MPPOOL_CHECKS_WITH_(n, name, R, f, "MPPOOL_FUNC_WITH", __VA_ARGS__)                                           \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_RUN_WITH_(n, f, A, __VA_ARGS__)), mppool_raised())       \
+	MPPOOL_BINDS_(n, name, 0, sizeof(R), f, __VA_ARGS__)                                                          \
+	MPPOOL_TYPED_(n, name, R, VALUE, BOUND, __VA_ARGS__)
+#define MPPOOL_PURE_WITH_BODY_(n, name, R, f, ...)                                                                    \
+	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
+	MPPOOL_CHECKS_WITH_(n, name, R, f, "MPPOOL_PURE_WITH", __VA_ARGS__)                                           \
+	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_RUN_WITH_(n, f, A, __VA_ARGS__)), 0)                     \
+	MPPOOL_CHUNK_(n, name, R, MPPOOL_RUN_WITH_(n, f, E, __VA_ARGS__), MPPOOL_RUN_WITH_(n, f, S, __VA_ARGS__),     \
+	              __VA_ARGS__)                                                                                    \
+	MPPOOL_BINDS_(n, name, name##_mppool_chunk, sizeof(R), f, __VA_ARGS__)                                        \
+	MPPOOL_TYPED_(n, name, R, VALUE, BOUND, __VA_ARGS__)
+#define MPPOOL_PROC_WITH_BODY_(n, name, f, ...)                                                                       \
+	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
+	MPPOOL_OUTSIDE_("MPPOOL_PROC_WITH")                                                                           \
+	MPPOOL_EACH_##n##_(MPPOOL_ARG_FITS_, __VA_ARGS__)                                                             \
+	MPPOOL_ITEM_(name, MPPOOL_RUN_WITH_(n, f, A, __VA_ARGS__), mppool_raised())                                   \
+	MPPOOL_BINDS_(n, name, 0, 0, f, __VA_ARGS__)                                                                  \
+	MPPOOL_TYPED_(n, name, void, NONE, BOUND, __VA_ARGS__)
 
 #define MPPOOL_CHECKS_(n, name, R, macro, ...)                                                                        \
+	MPPOOL_CHECKS_ALL_(n, R, macro, __VA_ARGS__)                                                                  \
+	MPPOOL_RETURNS_(R, MPPOOL_RUN_(n, MPPOOL_DECLARED_, __VA_ARGS__), macro)
+#define MPPOOL_CHECKS_WITH_(n, name, R, f, macro, ...)                                                                \
+	MPPOOL_CHECKS_ALL_(n, R, macro, __VA_ARGS__)                                                                  \
+	MPPOOL_RETURNS_(R, f(MPPOOL_DECLARED_(, MPPOOL_HEAD_(__VA_ARGS__, 0))                                         \
+	                     MPPOOL_EACH_##n##_(MPPOOL_WITH_DECLARED_, __VA_ARGS__)), macro)
+#define MPPOOL_CHECKS_ALL_(n, R, macro, ...)                                                                          \
 	MPPOOL_OUTSIDE_(macro)                                                                                        \
 	MPPOOL_IS_TYPE_(R, macro)                                                                                     \
-	MPPOOL_FITS_(R) MPPOOL_EACH_##n##_(MPPOOL_ARG_FITS_, __VA_ARGS__)                                             \
-	MPPOOL_RETURNS_(R, MPPOOL_HEAD_(__VA_ARGS__, 0)(MPPOOL_LIST_##n##_(MPPOOL_DECLARED_, , __VA_ARGS__)), macro)
-#define MPPOOL_RUN_(n, ...) MPPOOL_HEAD_(__VA_ARGS__, 0)(MPPOOL_LIST_##n##_(MPPOOL_A_, , __VA_ARGS__))
+	MPPOOL_FITS_(R) MPPOOL_EACH_##n##_(MPPOOL_ARG_FITS_, __VA_ARGS__)
+
+/* The function's call, with the arguments that m says how to read. */
+#define MPPOOL_RUN_(n, m, ...) MPPOOL_HEAD_(__VA_ARGS__, 0)(MPPOOL_LIST_##n##_(m, , __VA_ARGS__))
+#define MPPOOL_RUN_WITH_(n, f, how, ...)                                                                              \
+	f((MPPOOL_HEAD_(__VA_ARGS__, 0))mppool_c MPPOOL_EACH_##n##_(MPPOOL_WITH_##how##_, __VA_ARGS__))
+#define MPPOOL_WITH_DECLARED_(i, T) , MPPOOL_DECLARED_(i, T)
+#define MPPOOL_WITH_A_(i, T) , MPPOOL_A_(i, T)
+#define MPPOOL_WITH_E_(i, T) , MPPOOL_E_(i, T)
+#define MPPOOL_WITH_S_(i, T) , MPPOOL_S_(i, T)
+
 #define MPPOOL_STRUCT_(n, name, chunk, result_size, ...)                                                              \
 	static const struct mppool_func name MPPOOL_ATTR_((unused)) = {                                               \
 		sizeof(struct mppool_func), name##_mppool_item, chunk, n,                                             \
 		{MPPOOL_LIST_##n##_(MPPOOL_SIZE_, 0, __VA_ARGS__)}, result_size, 0, 0, 0, 0,                          \
 		MPPOOL_HEAD_TEXT_(__VA_ARGS__, 0)}
+#define MPPOOL_BINDS_(n, name, chunk, result_size, f, ...)                                                            \
+	static inline MPPOOL_ATTR_((unused)) struct mppool_func                                                       \
+	name##_mppool_bind(MPPOOL_HEAD_(__VA_ARGS__, 0) mppool_x)                                                     \
+	{                                                                                                             \
+		struct mppool_func mppool_f = {                                                                       \
+			sizeof(struct mppool_func), name##_mppool_item, chunk, n,                                     \
+			{MPPOOL_LIST_##n##_(MPPOOL_SIZE_, 0, __VA_ARGS__)}, result_size, 0, 0, 0, 0, #f};             \
+		mppool_f.context = (void *)(uintptr_t)mppool_x;                                                       \
+		return mppool_f;                                                                                      \
+	}                                                                                                             \
+	MPPOOL_SEMICOLON_(name##_mppool_bound)
 #define MPPOOL_ITEM_(name, statement, code)                                                                           \
 	static int name##_mppool_item(const void *const mppool_a[], void *mppool_r, void *mppool_c)                   \
 	{                                                                                                             \
@@ -363,34 +477,41 @@ typedef struct mppool_outside_ mppool_outside_;
 		return code;                                                                                          \
 	}
 /* A chunk: a plain loop where all columns are dense, which is what a compiler vectorises, else by strides. */
-#define MPPOOL_CHUNK_(n, name, R, ...)                                                                                \
+#define MPPOOL_CHUNK_(n, name, R, plain, strided, ...)                                                                \
 	static int name##_mppool_chunk(const struct mppool_chunk *mppool_k, void *mppool_c)                           \
 	{                                                                                                             \
 		const struct mppool_column *const mppool_q = mppool_k->columns;                                       \
 		const size_t mppool_n = mppool_k->count;                                                              \
 		(void)mppool_c;                                                                                       \
 		(void)mppool_q;                                                                                       \
-		if (mppool_k->result_stride == sizeof(R) MPPOOL_EACH_##n##_(MPPOOL_D_, __VA_ARGS__)) {                \
+		if (mppool_k->result_stride == sizeof(R) && MPPOOL_ALIGNED_(R, mppool_k->results)                     \
+			    MPPOOL_EACH_##n##_(MPPOOL_D_, __VA_ARGS__)) {                                             \
 			R *const mppool_out = (R *)mppool_k->results;                                                 \
 			MPPOOL_EACH_##n##_(MPPOOL_P_, __VA_ARGS__)                                                    \
 			MPPOOL_INDEPENDENT_ for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)                \
-				mppool_out[mppool_i] =                                                                \
-					MPPOOL_HEAD_(__VA_ARGS__, 0)(MPPOOL_LIST_##n##_(MPPOOL_E_, , __VA_ARGS__));   \
+				mppool_out[mppool_i] = plain;                                                         \
 		} else {                                                                                              \
 			char *const mppool_to = (char *)mppool_k->results;                                            \
 			for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)                                    \
-				*(R *)(void *)(mppool_to + mppool_i * mppool_k->result_stride) =                      \
-					MPPOOL_HEAD_(__VA_ARGS__, 0)(MPPOOL_LIST_##n##_(MPPOOL_S_, , __VA_ARGS__));   \
+				MPPOOL_STORE_(R, mppool_to + mppool_i * mppool_k->result_stride, strided);            \
 		}                                                                                                     \
 		return 0;                                                                                             \
 	}
 #define MPPOOL_SIZE_(i, T) sizeof(T)
-#define MPPOOL_A_(i, T) (*(T const *)mppool_a[i])
-#define MPPOOL_D_(i, T) &&mppool_q[i].stride == sizeof(T)
+#define MPPOOL_A_(i, T) MPPOOL_LOAD_(T, mppool_a[i])
+#define MPPOOL_D_(i, T) &&mppool_q[i].stride == sizeof(T) && MPPOOL_ALIGNED_(T, mppool_q[i].base)
 #define MPPOOL_P_(i, T) T const *const mppool_p##i = (T const *)mppool_q[i].base;
 #define MPPOOL_E_(i, T) mppool_p##i[mppool_i]
-#define MPPOOL_S_(i, T)                                                                                               \
-	(*(T const *)(const void *)((const char *)mppool_q[i].base + mppool_i * mppool_q[i].stride))
+#define MPPOOL_S_(i, T) MPPOOL_LOAD_(T, (const char *)mppool_q[i].base + mppool_i * mppool_q[i].stride)
+
+/* `return MPPOOL_RAISE(struct point, EDOM, "no point at %g", x);` fails in a function that returns a struct, a pointer or
+ * a number: mppool_raise(), and a value of type T that is all zero. */
+#ifdef __cplusplus
+template <typename T> inline T mppool_cxx_zero_(int) { return T(); }
+#define MPPOOL_RAISE(T, ...) mppool_cxx_zero_<T>(mppool_raise(__VA_ARGS__))
+#else
+#define MPPOOL_RAISE(T, ...) ((void)mppool_raise(__VA_ARGS__), (T){0})
+#endif
 
 /* ----------------------------------------------------------------------------------------------------- typed calls */
 
@@ -409,26 +530,36 @@ typedef struct mppool_outside_ mppool_outside_;
  * MPPOOL_FROM(generator, &state). Those of an MPPOOL_PROC are without results.
  *
  * They are the calls of mppool.h with their arguments in the usual form, inline: nothing is done besides. */
-#define MPPOOL_TYPED_(n, name, R, kind, ...)                                                                          \
+#define MPPOOL_TYPED_(n, name, R, kind, how, ...)                                                                     \
 	;                                                                                                             \
 	MPPOOL_TYPED_BEGIN_                                                                                           \
 	typedef R name##_mppool_result;                                                                               \
 	typedef int name##_mppool_types(MPPOOL_LIST_##n##_(MPPOOL_POINTER_, void, __VA_ARGS__));                      \
-	MPPOOL_CALL_(name##_apply,                                                                                    \
-	             mppool *mppool_p MPPOOL_EACH_##n##_(MPPOOL_BY_VALUE_, __VA_ARGS__) MPPOOL_OUT_##kind##_(R))      \
+	MPPOOL_CALL_(name##_apply, MPPOOL_POOL_##how##_(__VA_ARGS__)                                                  \
+	             MPPOOL_EACH_##n##_(MPPOOL_BY_VALUE_, __VA_ARGS__) MPPOOL_OUT_##kind##_(R))                       \
 	{                                                                                                             \
-		return mppool_apply(mppool_p, &name, MPPOOL_VECTOR_(n, __VA_ARGS__), MPPOOL_TO_##kind##_);            \
+		return mppool_apply(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_VECTOR_(n, __VA_ARGS__),             \
+		                    MPPOOL_TO_##kind##_);                                                             \
 	}                                                                                                             \
-	MPPOOL_CALL_(name##_apply_async, mppool *mppool_p MPPOOL_EACH_##n##_(MPPOOL_BY_VALUE_, __VA_ARGS__),          \
+	MPPOOL_CALL_(name##_apply_with, MPPOOL_POOL_##how##_(__VA_ARGS__)                                             \
+	             MPPOOL_EACH_##n##_(MPPOOL_BY_VALUE_, __VA_ARGS__) MPPOOL_OUT_##kind##_(R),                       \
+	             const struct mppool_call_options *mppool_o)                                                      \
+	{                                                                                                             \
+		return mppool_apply_with(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_VECTOR_(n, __VA_ARGS__),        \
+		                         MPPOOL_TO_##kind##_, mppool_o);                                              \
+	}                                                                                                             \
+	MPPOOL_CALL_(name##_apply_async, MPPOOL_POOL_##how##_(__VA_ARGS__)                                            \
+	             MPPOOL_EACH_##n##_(MPPOOL_BY_VALUE_, __VA_ARGS__),                                               \
 	             const struct mppool_call_options *mppool_o, mppool_result **mppool_z)                            \
 	{                                                                                                             \
-		return mppool_apply_async(mppool_p, &name, MPPOOL_VECTOR_(n, __VA_ARGS__), mppool_o, mppool_z);       \
+		return mppool_apply_async(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_VECTOR_(n, __VA_ARGS__),       \
+		                          mppool_o, mppool_z);                                                        \
 	}                                                                                                             \
-	MPPOOL_IF_##n##_(MPPOOL_MAPS_(n, name, map, R, kind, __VA_ARGS__))                                            \
-	MPPOOL_MAPS_(n, name, starmap, R, kind, __VA_ARGS__)                                                          \
-	MPPOOL_IMAPS_(n, name, imap, __VA_ARGS__)                                                                     \
-	MPPOOL_IMAPS_(n, name, imap_unordered, __VA_ARGS__)                                                           \
-	MPPOOL_MAPS_FROM_(name, R, kind)                                                                              \
+	MPPOOL_IF_##n##_(MPPOOL_MAPS_(n, name, map, R, kind, how, __VA_ARGS__))                                       \
+	MPPOOL_MAPS_(n, name, starmap, R, kind, how, __VA_ARGS__)                                                     \
+	MPPOOL_IMAPS_(n, name, imap, how, __VA_ARGS__)                                                                \
+	MPPOOL_IMAPS_(n, name, imap_unordered, how, __VA_ARGS__)                                                      \
+	MPPOOL_MAPS_FROM_(name, R, kind, how, __VA_ARGS__)                                                            \
 	MPPOOL_CALL_(name##_get, mppool_result *mppool_z MPPOOL_OUT_##kind##_(R), double mppool_t)                    \
 	{                                                                                                             \
 		return mppool_result_get(mppool_z, MPPOOL_TO_##kind##_, mppool_t);                                    \
@@ -441,57 +572,87 @@ typedef struct mppool_outside_ mppool_outside_;
 	MPPOOL_TYPED_END_                                                                                             \
 	MPPOOL_SEMICOLON_(name)
 
-/* map and map_async, or starmap and starmap_async. */
-#define MPPOOL_MAPS_(n, name, call, R, kind, ...)                                                                     \
-	MPPOOL_ARRAYS_(n, __VA_ARGS__)                                                                                \
-	MPPOOL_CALL_(name##_##call, mppool *mppool_p MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),               \
+/* A task by itself, or bound to a context that comes behind the pool. */
+#define MPPOOL_POOL_PLAIN_(...) mppool *mppool_p
+#define MPPOOL_TASK_PLAIN_(name) &name
+#define MPPOOL_POOL_BOUND_(...) mppool *mppool_p, MPPOOL_HEAD_(__VA_ARGS__, 0) mppool_c
+#define MPPOOL_TASK_BOUND_(name) MPPOOL_BIND(name, mppool_c)
+
+/* map, map_with and map_async, or the same of starmap. */
+#define MPPOOL_MAPS_(n, name, call, R, kind, how, ...)                                                                \
+	MPPOOL_ARRAYS_(n, how, __VA_ARGS__)                                                                           \
+	MPPOOL_CALL_(name##_##call, MPPOOL_POOL_##how##_(__VA_ARGS__)                                                 \
+	             MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),                                               \
 	             size_t mppool_n MPPOOL_OUT_##kind##_(R), size_t mppool_s)                                        \
 	MPPOOL_ROOM_##kind##_(n, __VA_ARGS__)                                                                         \
 	{                                                                                                             \
-		return mppool_##call(mppool_p, &name, MPPOOL_ZIPPED_(n, __VA_ARGS__), MPPOOL_TO_##kind##_, mppool_s); \
+		return mppool_##call(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_ZIPPED_(n, __VA_ARGS__),            \
+		                     MPPOOL_TO_##kind##_, mppool_s);                                                  \
 	}                                                                                                             \
-	MPPOOL_ARRAYS_(n, __VA_ARGS__)                                                                                \
-	MPPOOL_CALL_(name##_##call##_async, mppool *mppool_p MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),       \
+	MPPOOL_ARRAYS_(n, how, __VA_ARGS__)                                                                           \
+	MPPOOL_CALL_(name##_##call##_with, MPPOOL_POOL_##how##_(__VA_ARGS__)                                          \
+	             MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),                                               \
+	             size_t mppool_n MPPOOL_OUT_##kind##_(R), size_t mppool_s,                                        \
+	             const struct mppool_call_options *mppool_o)                                                      \
+	MPPOOL_ROOM_##kind##_(n, __VA_ARGS__)                                                                         \
+	{                                                                                                             \
+		return mppool_##call##_with(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_ZIPPED_(n, __VA_ARGS__),     \
+		                            MPPOOL_TO_##kind##_, mppool_s, mppool_o);                                 \
+	}                                                                                                             \
+	MPPOOL_ARRAYS_(n, how, __VA_ARGS__)                                                                           \
+	MPPOOL_CALL_(name##_##call##_async, MPPOOL_POOL_##how##_(__VA_ARGS__)                                         \
+	             MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),                                               \
 	             size_t mppool_n MPPOOL_OUT_##kind##_(R), size_t mppool_s,                                        \
 	             const struct mppool_call_options *mppool_o, mppool_result **mppool_z)                            \
 	MPPOOL_ROOM_##kind##_(n, __VA_ARGS__)                                                                         \
 	{                                                                                                             \
-		return mppool_##call##_async(mppool_p, &name, MPPOOL_ZIPPED_(n, __VA_ARGS__), MPPOOL_TO_##kind##_,    \
-		                             mppool_s, mppool_o, mppool_z);                                           \
+		return mppool_##call##_async(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_ZIPPED_(n, __VA_ARGS__),    \
+		                             MPPOOL_TO_##kind##_, mppool_s, mppool_o, mppool_z);                      \
 	}
 
 /* imap or imap_unordered, and from a generator. */
-#define MPPOOL_IMAPS_(n, name, call, ...)                                                                             \
-	MPPOOL_ARRAYS_(n, __VA_ARGS__)                                                                                \
-	MPPOOL_CALL_(name##_##call, mppool *mppool_p MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),               \
+#define MPPOOL_IMAPS_(n, name, call, how, ...)                                                                        \
+	MPPOOL_ARRAYS_(n, how, __VA_ARGS__)                                                                           \
+	MPPOOL_CALL_(name##_##call, MPPOOL_POOL_##how##_(__VA_ARGS__)                                                 \
+	             MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),                                               \
 	             size_t mppool_n, size_t mppool_s, size_t mppool_b, const struct mppool_call_options *mppool_o,   \
 	             mppool_iter **mppool_z)                                                                          \
 	MPPOOL_ROOM_NONE_(n, __VA_ARGS__)                                                                             \
 	{                                                                                                             \
-		return mppool_##call(mppool_p, &name, MPPOOL_ZIPPED_(n, __VA_ARGS__), mppool_s, mppool_b, mppool_o,   \
-		                     mppool_z);                                                                       \
+		return mppool_##call(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_ZIPPED_(n, __VA_ARGS__), mppool_s,  \
+		                     mppool_b, mppool_o, mppool_z);                                                   \
 	}                                                                                                             \
-	MPPOOL_CALL_(name##_##call##_from, mppool *mppool_p, name##_mppool_types *mppool_g,                           \
+	MPPOOL_CALL_(name##_##call##_from, MPPOOL_POOL_##how##_(__VA_ARGS__), name##_mppool_types *mppool_g,          \
 	             const struct mppool_iterable *mppool_x, size_t mppool_s, size_t mppool_b,                        \
 	             const struct mppool_call_options *mppool_o, mppool_iter **mppool_z)                              \
 	{                                                                                                             \
 		(void)mppool_g;                                                                                       \
-		return mppool_##call(mppool_p, &name, mppool_x, mppool_s, mppool_b, mppool_o, mppool_z);              \
+		return mppool_##call(mppool_p, MPPOOL_TASK_##how##_(name), mppool_x, mppool_s, mppool_b, mppool_o,    \
+		                     mppool_z);                                                                       \
 	}
-#define MPPOOL_MAPS_FROM_(name, R, kind)                                                                              \
-	MPPOOL_CALL_(name##_map_from, mppool *mppool_p, name##_mppool_types *mppool_g,                                \
+#define MPPOOL_MAPS_FROM_(name, R, kind, how, ...)                                                                    \
+	MPPOOL_CALL_(name##_map_from, MPPOOL_POOL_##how##_(__VA_ARGS__), name##_mppool_types *mppool_g,               \
 	             const struct mppool_iterable *mppool_x MPPOOL_OUT_##kind##_(R), size_t mppool_s)                 \
 	{                                                                                                             \
 		(void)mppool_g;                                                                                       \
-		return mppool_starmap(mppool_p, &name, mppool_x, MPPOOL_TO_##kind##_, mppool_s);                      \
+		return mppool_starmap(mppool_p, MPPOOL_TASK_##how##_(name), mppool_x, MPPOOL_TO_##kind##_,            \
+		                      mppool_s);                                                                      \
 	}                                                                                                             \
-	MPPOOL_CALL_(name##_map_async_from, mppool *mppool_p, name##_mppool_types *mppool_g,                          \
+	MPPOOL_CALL_(name##_map_with_from, MPPOOL_POOL_##how##_(__VA_ARGS__), name##_mppool_types *mppool_g,          \
+	             const struct mppool_iterable *mppool_x MPPOOL_OUT_##kind##_(R), size_t mppool_s,                 \
+	             const struct mppool_call_options *mppool_o)                                                      \
+	{                                                                                                             \
+		(void)mppool_g;                                                                                       \
+		return mppool_starmap_with(mppool_p, MPPOOL_TASK_##how##_(name), mppool_x, MPPOOL_TO_##kind##_,       \
+		                           mppool_s, mppool_o);                                                       \
+	}                                                                                                             \
+	MPPOOL_CALL_(name##_map_async_from, MPPOOL_POOL_##how##_(__VA_ARGS__), name##_mppool_types *mppool_g,         \
 	             const struct mppool_iterable *mppool_x MPPOOL_OUT_##kind##_(R), size_t mppool_s,                 \
 	             const struct mppool_call_options *mppool_o, mppool_result **mppool_z)                            \
 	{                                                                                                             \
 		(void)mppool_g;                                                                                       \
-		return mppool_starmap_async(mppool_p, &name, mppool_x, MPPOOL_TO_##kind##_, mppool_s, mppool_o,       \
-		                            mppool_z);                                                                \
+		return mppool_starmap_async(mppool_p, MPPOOL_TASK_##how##_(name), mppool_x, MPPOOL_TO_##kind##_,      \
+		                            mppool_s, mppool_o, mppool_z);                                            \
 	}
 
 #define MPPOOL_CALL_(name, ...) static inline MPPOOL_ATTR_((unused, warn_unused_result)) int name(__VA_ARGS__)
@@ -536,7 +697,7 @@ static inline MPPOOL_ATTR_((unused)) const void *mppool_decayed_(const void *par
 #define MPPOOL_TYPED_BEGIN_                                                                                           \
 	_Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wgcc-compat\"")
 #define MPPOOL_TYPED_END_ _Pragma("clang diagnostic pop")
-#define MPPOOL_ARRAYS_(n, ...)
+#define MPPOOL_ARRAYS_(n, how, ...)
 #define MPPOOL_ROOM_NONE_(n, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_, __VA_ARGS__)
 #define MPPOOL_ROOM_VALUE_(n, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_, __VA_ARGS__)                                       \
 	__attribute__((diagnose_if(__builtin_object_size(mppool_y, 0) / sizeof *mppool_y < mppool_n,                  \
@@ -547,22 +708,30 @@ static inline MPPOOL_ATTR_((unused)) const void *mppool_decayed_(const void *par
 #elif defined(__GNUC__) && __GNUC__ >= 10
 #define MPPOOL_TYPED_BEGIN_
 #define MPPOOL_TYPED_END_
-#define MPPOOL_ARRAYS_(n, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_##n##_, __VA_ARGS__)
-#define MPPOOL_HAS_(i, length) __attribute__((access(read_only, 2 + i, length)))
-#define MPPOOL_HAS_1_(i, T) MPPOOL_HAS_(i, 3)
-#define MPPOOL_HAS_2_(i, T) MPPOOL_HAS_(i, 4)
-#define MPPOOL_HAS_3_(i, T) MPPOOL_HAS_(i, 5)
-#define MPPOOL_HAS_4_(i, T) MPPOOL_HAS_(i, 6)
-#define MPPOOL_HAS_5_(i, T) MPPOOL_HAS_(i, 7)
-#define MPPOOL_HAS_6_(i, T) MPPOOL_HAS_(i, 8)
-#define MPPOOL_HAS_7_(i, T) MPPOOL_HAS_(i, 9)
-#define MPPOOL_HAS_8_(i, T) MPPOOL_HAS_(i, 10)
+#define MPPOOL_ARRAYS_(n, how, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_##how##_##n##_, __VA_ARGS__)
+#define MPPOOL_HAS_(first, i, length) __attribute__((access(read_only, first + i, length)))
+#define MPPOOL_HAS_PLAIN_1_(i, T) MPPOOL_HAS_(2, i, 3)
+#define MPPOOL_HAS_PLAIN_2_(i, T) MPPOOL_HAS_(2, i, 4)
+#define MPPOOL_HAS_PLAIN_3_(i, T) MPPOOL_HAS_(2, i, 5)
+#define MPPOOL_HAS_PLAIN_4_(i, T) MPPOOL_HAS_(2, i, 6)
+#define MPPOOL_HAS_PLAIN_5_(i, T) MPPOOL_HAS_(2, i, 7)
+#define MPPOOL_HAS_PLAIN_6_(i, T) MPPOOL_HAS_(2, i, 8)
+#define MPPOOL_HAS_PLAIN_7_(i, T) MPPOOL_HAS_(2, i, 9)
+#define MPPOOL_HAS_PLAIN_8_(i, T) MPPOOL_HAS_(2, i, 10)
+#define MPPOOL_HAS_BOUND_1_(i, T) MPPOOL_HAS_(3, i, 4)
+#define MPPOOL_HAS_BOUND_2_(i, T) MPPOOL_HAS_(3, i, 5)
+#define MPPOOL_HAS_BOUND_3_(i, T) MPPOOL_HAS_(3, i, 6)
+#define MPPOOL_HAS_BOUND_4_(i, T) MPPOOL_HAS_(3, i, 7)
+#define MPPOOL_HAS_BOUND_5_(i, T) MPPOOL_HAS_(3, i, 8)
+#define MPPOOL_HAS_BOUND_6_(i, T) MPPOOL_HAS_(3, i, 9)
+#define MPPOOL_HAS_BOUND_7_(i, T) MPPOOL_HAS_(3, i, 10)
+#define MPPOOL_HAS_BOUND_8_(i, T) MPPOOL_HAS_(3, i, 11)
 #define MPPOOL_ROOM_NONE_(n, ...)
 #define MPPOOL_ROOM_VALUE_(n, ...)
 #else
 #define MPPOOL_TYPED_BEGIN_
 #define MPPOOL_TYPED_END_
-#define MPPOOL_ARRAYS_(n, ...)
+#define MPPOOL_ARRAYS_(n, how, ...)
 #define MPPOOL_ROOM_NONE_(n, ...)
 #define MPPOOL_ROOM_VALUE_(n, ...)
 #endif

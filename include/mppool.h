@@ -73,7 +73,8 @@ enum mppool_code {
 	MPPOOL_ELOST = 10008,            /* the worker went away in the middle of the item */
 	MPPOOL_EITER = 10009,            /* the generator failed: mppool_last_error() has its code */
 	MPPOOL_EFULL = 10010,            /* the queue is full and MPPOOL_NOWAIT was given (queue.Full) */
-	MPPOOL_EFORKED = 10011           /* the handle belongs to the parent process */
+	MPPOOL_EFORKED = 10011,          /* the handle belongs to the parent process */
+	MPPOOL_ENOCODE = 10012           /* a failure was raised with code 0 */
 };
 
 const char *mppool_strerror(int code);           /* a sentence; never NULL; errno values too; thread-safe */
@@ -86,19 +87,27 @@ struct mppool_error {
 	const char *message;             /* never NULL */
 };
 
-/* Behind the last MPPOOL_ETASK, MPPOOL_EITER or MPPOOL_EBROKEN that this thread got. Never NULL. Like errno it survives
- * calls that succeed; it is valid until the next such failure in this thread. */
+/* Why the last call of this thread that returned a code other than 0 did so: of MPPOOL_ETASK, MPPOOL_EITER and
+ * MPPOOL_EBROKEN the failure, else the code with a sentence that names what is wrong. Never NULL. Like errno it survives
+ * calls that succeed; it is valid until the next failure in this thread. */
 const struct mppool_error *mppool_last_error(void);
+
+/* Writes "prefix: why" to stderr, with what mppool_last_error() says if the code is the one that it belongs to. */
+void mppool_perror(const char *prefix, int code);
 
 const char *mppool_version(void);                /* "MAJOR.MINOR.PATCH" of the library at run time */
 int mppool_cpu_count(void);                      /* CPUs this process may use: affinity and cgroup quota; at least 1 */
 
 /* --------------------------------------------------------------------------------------------------------- functions */
 
+enum { MPPOOL_VALUES = 0, MPPOOL_ADDRESSES = 1, MPPOOL_RANGES = 2 };     /* column.kind */
+
 struct mppool_column {                   /* one argument of every item */
 	const void *base;
-	size_t stride;                   /* bytes from one item to the next; 0 repeats one value */
-	size_t size;                     /* bytes of one element; 0: not checked */
+	size_t stride;                   /* bytes from one item to the next; 0 repeats one value; a range: its step */
+	size_t size;                     /* bytes of one argument; 0: not checked */
+	size_t kind;                     /* the elements, their addresses, or integers that are in no array */
+	int64_t start;                   /* a range: the first integer */
 };
 
 struct mppool_chunk {                    /* filled by the library */
@@ -133,10 +142,12 @@ struct mppool_func {
 };
 
 /* In tasks, initializers and generators: leave a message for the failure and return the code, so that a task ends with
- * `return mppool_raise(EINVAL, "bad row %zu", i);`. Elsewhere they only return their code. */
+ * `return mppool_raise(EINVAL, "bad row %zu", i);`. Elsewhere they only return their code. Code 0 becomes MPPOOL_ENOCODE.
+ * What has raised has failed, whatever it returns, unless it takes that back. */
 int mppool_raise(int code, const char *format, ...) MPPOOL_ATTR_((format(printf, 2, 3)));
 int mppool_raise_message(int code, const char *message);
 int mppool_raised(void);                 /* the code last raised in this item, 0 if none */
+void mppool_raise_undo(void);            /* nothing was raised in this item */
 
 /* ------------------------------------------------------------------------------------------------------------- items */
 
@@ -158,7 +169,7 @@ typedef struct mppool_iter mppool_iter;          /* IMapIterator */
 
 enum { MPPOOL_CALLBACKS_THREAD = 0, MPPOOL_CALLBACKS_POLL = 1 };                 /* options.callback_mode */
 enum { MPPOOL_CALLER_HELPS = 1u << 0 };                                          /* options.flags */
-enum { MPPOOL_NOWAIT = 1u << 0, MPPOOL_FAIL_FAST = 1u << 1 };                    /* call_options.flags */
+enum { MPPOOL_NOWAIT = 1u << 0, MPPOOL_FAIL_FAST = 1u << 1, MPPOOL_KEEP_LATE = 1u << 2 };  /* call_options.flags */
 enum { MPPOOL_RUN = 0, MPPOOL_CLOSED = 1, MPPOOL_TERMINATED = 2, MPPOOL_BROKEN = 3 };    /* mppool_state() */
 
 struct mppool_options {
@@ -188,7 +199,7 @@ struct mppool_call_options {
 	double task_timeout MPPOOL_ZERO_;        /* seconds an item may run; 0: no limit */
 	double submit_timeout MPPOOL_ZERO_;      /* seconds to wait for room in the queue; 0: no limit */
 	int priority MPPOOL_ZERO_;               /* 1 before 0 before -1 */
-	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_NOWAIT, MPPOOL_FAIL_FAST */
+	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_NOWAIT, MPPOOL_FAIL_FAST, MPPOOL_KEEP_LATE */
 };
 
 int mppool_create(const struct mppool_options *options, mppool **ret_pool) MPPOOL_CHECKED_;  /* NULL: all defaults */
@@ -247,6 +258,14 @@ size_t mppool_describe(const mppool *pool, char *buffer, size_t size);
 int mppool_apply(mppool *pool, const struct mppool_func *func, const void *const args[],
                  void *ret_result) MPPOOL_CHECKED_;
 
+/* The calls that wait, with options: no callbacks. NULL options: as without them. */
+int mppool_apply_with(mppool *pool, const struct mppool_func *func, const void *const args[], void *ret_result,
+                      const struct mppool_call_options *options) MPPOOL_CHECKED_;
+int mppool_map_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, void *results,
+                    size_t chunksize, const struct mppool_call_options *options) MPPOOL_CHECKED_;
+int mppool_starmap_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
+                        void *results, size_t chunksize, const struct mppool_call_options *options) MPPOOL_CHECKED_;
+
 /* Queue one item. NULL ret_result: fire and forget. */
 int mppool_apply_async(mppool *pool, const struct mppool_func *func, const void *const args[],
                        const struct mppool_call_options *options, mppool_result **ret_result) MPPOOL_CHECKED_;
@@ -267,7 +286,8 @@ int mppool_starmap_async(mppool *pool, const struct mppool_func *func, const str
                          void *results, size_t chunksize, const struct mppool_call_options *options,
                          mppool_result **ret_result) MPPOOL_CHECKED_;
 
-/* Results one by one, in input order or as they come; at most buffersize items are drawn and not yet taken. */
+/* Results one by one, in input order or as they come; at most buffersize items are drawn and not yet taken. On failure
+ * *ret_iter is NULL, an iterator without items. */
 int mppool_imap(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, size_t chunksize,
                 size_t buffersize, const struct mppool_call_options *options, mppool_iter **ret_iter) MPPOOL_CHECKED_;
 int mppool_imap_unordered(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
@@ -292,9 +312,16 @@ int mppool_result_progress(const mppool_result *result, size_t *ret_done, size_t
 int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout);
 void mppool_result_free(mppool_result *result);                          /* at any time; does not wait */
 
-/* The next result: 0, MPPOOL_ETASK (this item failed, go on), MPPOOL_ESTOP, ETIMEDOUT (try again), ... */
+/* The next result: 0, MPPOOL_ETASK (this item failed, go on), MPPOOL_ESTOP, ETIMEDOUT (try again), ... NULL iter:
+ * MPPOOL_ESTOP. */
 int mppool_iter_next(mppool_iter *iter, void *ret_result, size_t *ret_index, double timeout) MPPOOL_CHECKED_;
 int mppool_iter_cancel(mppool_iter *iter);
+int mppool_iter_progress(mppool_iter *iter, size_t *ret_done, size_t *ret_total);        /* items that have ended */
+int mppool_iter_progress_bar(mppool_iter *iter, int fd, const char *label);      /* mppool_iter_next() shows it then */
+
+/* The same descriptor at every call: readable while mppool_iter_next() has something to say; never to be read or closed.
+ * Once in a while it is readable and mppool_iter_next(..., 0) says ETIMEDOUT: go on polling. */
+int mppool_iter_fd(mppool_iter *iter, int *ret_fd) MPPOOL_CHECKED_;
 void mppool_iter_free(mppool_iter *iter);                                /* stops drawing and waits for what runs */
 
 /* --------------------------------------------------------------------------------------------- callbacks by polling */
@@ -326,6 +353,10 @@ int mppool_worker_index(void);           /* 0 to workers-1; outside a worker -1 
 void *mppool_worker_state(void);         /* what the initializer stored; outside a worker NULL */
 size_t mppool_item_index(void);          /* place of the running item in the input; outside an item 0 */
 int mppool_should_stop(void);            /* 1: this item was cancelled, timed out, or its pool terminated */
+int mppool_stop_reason(void);            /* why: ECANCELED, ETIMEDOUT, MPPOOL_ETERMINATED, MPPOOL_EBROKEN; MPPOOL_ETASK:
+                                          * another item failed, MPPOOL_FAIL_FAST; 0: go on */
+int mppool_stop_fd(int *ret_fd) MPPOOL_CHECKED_;         /* for poll(): readable once this item is to stop; not to be
+                                                          * read or closed */
 mppool *mppool_current(void);            /* the pool this thread is working for, or NULL */
 
 #ifdef __cplusplus

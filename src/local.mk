@@ -42,6 +42,7 @@ library_sources = \
 	src/result.c \
 	src/result_handler.c \
 	src/stats.c \
+	src/stop.c src/stop.h \
 	src/stream.c src/stream.h \
 	src/submit.c \
 	src/sync.c src/sync.h \

@@ -18,10 +18,12 @@ black_tests = \
 	tests/test_poll \
 	tests/test_progress \
 	tests/test_races \
+	tests/test_reasons \
 	tests/test_resize \
 	tests/test_semantics \
 	tests/test_states \
 	tests/test_stats \
+	tests/test_stopping \
 	tests/test_streams \
 	tests/test_threads \
 	tests/test_trace
@@ -56,10 +58,12 @@ tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
+tests_test_reasons_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
+tests_test_stopping_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
 tests_test_trace_LDADD = $(black_libs)

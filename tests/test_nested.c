@@ -519,6 +519,7 @@ static int view_call(const void *const args[], void *result, void *context)
 	view->state_after = mppool_worker_state();
 	view->same_pool = pool && mppool_current() == pool;
 	view->stop = mppool_should_stop();
+	mppool_raise_undo();
 	return 0;
 }
 
