@@ -245,9 +245,9 @@ static inline MPPOOL_ATTR_((unused)) int mppool_goes_on_(int code)
 #define MPPOOL_PURE(...) MPPOOL_BY_COUNT_(PURE, MPPOOL_COUNT_(__VA_ARGS__), __VA_ARGS__)
 #define MPPOOL_PROC(...) MPPOOL_BY_COUNT_(PROC, MPPOOL_COUNT_(void, __VA_ARGS__), __VA_ARGS__)
 
-/* MPPOOL_FUNC_WITH(name, R, f, C, T...): `R f(C, T...)`, where C is the type of a pointer that is the same for all items,
- * as functools.partial has it. MPPOOL_BIND(name, pointer) is the function with it, to hand to one call after another; the
- * typed calls take the pointer behind the pool.
+/* MPPOOL_FUNC_WITH(name, R, f, C, T...): `R f(C, T...)`, where C is the type of a pointer that is the same for all
+ * items, as functools.partial has it. MPPOOL_BIND(name, pointer) is the function with it, to hand to one call after
+ * another; the typed calls take the pointer behind the pool.
  * MPPOOL_PROC_WITH(name, f, C, T...) and MPPOOL_PURE_WITH(name, R, f, C, T...) are as MPPOOL_PROC and MPPOOL_PURE. */
 #define MPPOOL_FUNC_WITH(...) MPPOOL_BY_COUNT_(FUNC_WITH, MPPOOL_COUNT_WITH_(__VA_ARGS__), __VA_ARGS__)
 #define MPPOOL_PURE_WITH(...) MPPOOL_BY_COUNT_(PURE_WITH, MPPOOL_COUNT_WITH_(__VA_ARGS__), __VA_ARGS__)
@@ -277,11 +277,11 @@ static inline MPPOOL_ATTR_((unused)) int mppool_goes_on_(int code)
 #define MPPOOL_PURE_FEW_(...) MPPOOL_SAYS_("MPPOOL_PURE(name, R, f, T...) takes a name, a result type and a function")
 #define MPPOOL_PROC_FEW_(...) MPPOOL_SAYS_("MPPOOL_PROC(name, f, T...) takes a name and a function")
 #define MPPOOL_FUNC_WITH_FEW_(...)                                                                                    \
-	MPPOOL_SAYS_("MPPOOL_FUNC_WITH(name, R, f, C, T...) takes a name, a result type, a function and a pointer's type")
+	MPPOOL_SAYS_("MPPOOL_FUNC_WITH(name, R, f, C, T...) takes a name, a result type, a function, a pointer's type")
 #define MPPOOL_PURE_WITH_FEW_(...)                                                                                    \
-	MPPOOL_SAYS_("MPPOOL_PURE_WITH(name, R, f, C, T...) takes a name, a result type, a function and a pointer's type")
+	MPPOOL_SAYS_("MPPOOL_PURE_WITH(name, R, f, C, T...) takes a name, a result type, a function, a pointer's type")
 #define MPPOOL_PROC_WITH_FEW_(...)                                                                                    \
-	MPPOOL_SAYS_("MPPOOL_PROC_WITH(name, f, C, T...) takes a name, a function and a pointer's type")
+	MPPOOL_SAYS_("MPPOOL_PROC_WITH(name, f, C, T...) takes a name, a function, a pointer's type")
 #define MPPOOL_GENERATOR_FEW_(...)                                                                                    \
 	MPPOOL_SAYS_("MPPOOL_GENERATOR(name, next, S, T...) takes a name, a function and the type of a state")
 #define MPPOOL_FUNC_MANY_(...) MPPOOL_SAYS_("MPPOOL_FUNC takes functions of at most 8 arguments")
@@ -504,8 +504,8 @@ template <typename T> inline void mppool_cxx_store_(void *to, const T &value) { 
 #define MPPOOL_E_(i, T) mppool_p##i[mppool_i]
 #define MPPOOL_S_(i, T) MPPOOL_LOAD_(T, (const char *)mppool_q[i].base + mppool_i * mppool_q[i].stride)
 
-/* `return MPPOOL_RAISE(struct point, EDOM, "no point at %g", x);` fails in a function that returns a struct, a pointer or
- * a number: mppool_raise(), and a value of type T that is all zero. */
+/* `return MPPOOL_RAISE(struct point, EDOM, "no point at %g", x);` fails in a function that returns a struct, a pointer
+ * or a number: mppool_raise(), and a value of type T that is all zero. */
 #ifdef __cplusplus
 template <typename T> inline T mppool_cxx_zero_(int) { return T(); }
 #define MPPOOL_RAISE(T, ...) mppool_cxx_zero_<T>(mppool_raise(__VA_ARGS__))
