@@ -41,6 +41,7 @@ START_TEST(reason_names_the_column_and_the_function)
 {
 	const int xs[2] = {1, 2};
 	const int64_t ys[2] = {1, 2};
+	const char letter = 'a';
 	int64_t out[2];
 	mppool *const pool = pool_of(1);
 
@@ -52,7 +53,7 @@ START_TEST(reason_names_the_column_and_the_function)
 	              "the items have 1 column, add takes 2 arguments");
 	assert_reason(mppool_map(pool, &add_task, MPPOOL_ARRAY(ys, 2), out, 0), EINVAL,
 	              "map is for functions of one argument, add takes 2: use starmap");
-	assert_reason(mppool_map(pool, &square_task, MPPOOL_ZIP(2, MPPOOL_REPEAT("a")), out, 0), EINVAL,
+	assert_reason(mppool_map(pool, &square_task, MPPOOL_ZIP(2, MPPOOL_REPEAT(&letter)), out, 0), EINVAL,
 	              "column 0 has elements of 1 bytes, square takes 8");
 	assert_reason(mppool_map(pool, &square_task, MPPOOL_TIMES(3), out, 0), EINVAL,
 	              "the items have neither columns nor a generator, square takes 1 arguments");
