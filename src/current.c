@@ -31,13 +31,13 @@ static int reason_of(const struct mpp_job *job)
 
 static int reason_in(const struct mpp_frame *f)
 {
-	int state;
+	int code;
 
 	if (f->stop && mpp_load_seq(f->stop) & MPP_STOP)
 		return reason_of(f->job);
-	state = f->pool_state ? mpp_load_seq(f->pool_state) : MPPOOL_RUN;
-	if (state > MPPOOL_CLOSED)
-		return state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED;
+	code = mpp_frame_pool_stopped(f);
+	if (code != 0)
+		return code;
 	return f->deadline != MPP_NEVER && mpp_now() > f->deadline ? ETIMEDOUT : 0;
 }
 

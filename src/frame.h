@@ -62,6 +62,16 @@ static inline int mpp_frame_code(const struct mpp_frame *frame, int code)
 	return mpp_unlikely(frame->raised != 0) && code == 0 ? frame->raised : code;
 }
 
+/* Why the pool has stopped: MPPOOL_ETERMINATED or MPPOOL_EBROKEN; 0 if it has not. */
+static inline int mpp_frame_pool_stopped(const struct mpp_frame *frame)
+{
+	int state = frame->pool_state ? mpp_load_seq(frame->pool_state) : MPPOOL_RUN;
+
+	if (state <= MPPOOL_CLOSED)
+		return 0;
+	return state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED;
+}
+
 /* For hooks: a frame of the pool, with what is known of this thread there. Pushed. */
 void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *job);
 

@@ -375,6 +375,16 @@ static struct mpp_block *block_to_draw_into(struct mpp_stream *s)
 	return fresh;
 }
 
+/* A pool that stops tells its generators so before it halts their calls. A generator that ended for that reason has not
+ * ended by itself: its call is halted here, if it is not yet. */
+static void halt_with_pool(const struct drawer *d)
+{
+	int code = mpp_frame_pool_stopped(d->frame);
+
+	if (code != 0)
+		mpp_multi_halt(&d->s->multi, code, true, false);
+}
+
 /* One item into its slot. */
 static int call_next(struct drawer *d, struct mpp_block *b)
 {
@@ -394,6 +404,8 @@ static int call_next(struct drawer *d, struct mpp_block *b)
 	code = mpp_frame_code(d->frame, s->multi.items.next(args, s->multi.items.state));
 	d->calling = false;
 	mpp_job_returned(&s->multi.job);
+	if (code != 0)
+		halt_with_pool(d);
 	return code;
 }
 
