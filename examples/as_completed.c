@@ -65,8 +65,7 @@ int main(void)
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 1), &large), "mppool_create");
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &small), "mppool_create");
 	for (i = 0; i < N; i++)
-		check(mppool_apply_async(numbers[i] > 100000 ? large : small, &sum_task, MPPOOL_ARGS(&numbers[i]), NULL,
-		                         &results[i]),
+		check(sum_task_apply_async(numbers[i] > 100000 ? large : small, numbers[i], NULL, &results[i]),
 		      "mppool_apply_async");
 
 	check(mppool_as_completed(results, N, &iter), "mppool_as_completed");

@@ -58,7 +58,7 @@ static void run_chunks(mppool *pool, bool cured)
 
 	for (int i = 0; i < ITEMS; i++)
 		us[(i + ITEMS / 2) % ITEMS] = 15000 / (i + 1);
-	check(mppool_map(pool, &work_task, MPPOOL_ARRAY(us, ITEMS), NULL, cured ? 1 : ITEMS / WORKERS), "map");
+	check(work_task_map(pool, us, ITEMS, cured ? 1 : ITEMS / WORKERS), "map");
 }
 
 /* ------------------------------------------------------------------------------------------------------------ lock */
@@ -127,8 +127,8 @@ static void run_callback(mppool *pool, bool cured)
 	int us = cured ? STEP * 19 / 10 : STEP, us_after = 2 * STEP - us;
 
 	for (int i = 0; i < ITEMS; i++)
-		check(mppool_apply_async(pool, &work_task, MPPOOL_ARGS(&us),
-		                         MPPOOL_CALL(.callback = write_down, .userdata = &us_after), NULL), "apply");
+		check(work_task_apply_async(pool, us, MPPOOL_CALL(.callback = write_down, .userdata = &us_after),
+		                            NULL), "apply");
 	mppool_close(pool);
 	check(mppool_join(pool, MPPOOL_FOREVER), "join");        /* the callbacks, too, have returned */
 }

@@ -116,10 +116,10 @@ static void submit_all(struct program *program, struct file *files, char **names
 {
 	for (int i = 0; i < program->left; i++) {
 		files[i] = (struct file){program, names[i]};
-		check(mppool_apply_async(program->pool, &hash_task, MPPOOL_ARGS(&files[i].name),
-		                         MPPOOL_CALL(.callback = print, .error_callback = complain,
-		                                     .userdata = &files[i]),
-		                         NULL),
+		check(hash_task_apply_async(program->pool, files[i].name,
+		                            MPPOOL_CALL(.callback = print, .error_callback = complain,
+		                                        .userdata = &files[i]),
+		                            NULL),
 		      "mppool_apply_async");
 	}
 }

@@ -95,8 +95,8 @@ static void submit(struct loop *loop)
 		fprintf(stderr, "factor_epoll: not a number below 2^64: %s\n", loop->word);
 		loop->status = 1;
 	} else {
-		check(mppool_apply_async(loop->pool, &factor_task, MPPOOL_ARGS(&number),
-		                         MPPOOL_CALL(.callback = print, .userdata = loop), NULL),
+		check(factor_task_apply_async(loop->pool, number, MPPOOL_CALL(.callback = print, .userdata = loop),
+		                              NULL),
 		      "mppool_apply_async");
 		loop->at_work++;
 	}

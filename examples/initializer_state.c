@@ -82,7 +82,7 @@ int main(void)
 	                                   .initarg = &shared),
 	                    &pool),
 	      "mppool_create");
-	check(mppool_map(pool, &count_task, MPPOOL_ARRAY(lines, sizeof lines / sizeof *lines), NULL, 1), "mppool_map");
+	check(count_task_map(pool, lines, sizeof lines / sizeof *lines, 1), "mppool_map");
 
 	/* The finalizers run when the workers leave, so the total is complete after join. */
 	check(mppool_close(pool), "mppool_close");

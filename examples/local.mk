@@ -82,6 +82,7 @@ examples_checksums_glib_CPPFLAGS = $(AM_CPPFLAGS) $(GLIB_CFLAGS)
 examples_checksums_glib_LDADD = $(LDADD) $(GLIB_LIBS)
 
 EXTRA_DIST += \
+	examples/squares.cc \
 	examples/README \
 	examples/from_python/apply_async_and_forget.py \
 	examples/from_python/as_completed_and_wait.py \

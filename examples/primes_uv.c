@@ -122,8 +122,9 @@ static void submit_next(struct search *search)
 		return;
 	if (b.to > search->limit)
 		b.to = search->limit;
-	check(mppool_apply_async(search->pool, &count_task, MPPOOL_ARGS(&b),
-	                         MPPOOL_CALL(.callback = counted, .error_callback = failed, .userdata = search), NULL),
+	check(count_task_apply_async(search->pool, b,
+	                             MPPOOL_CALL(.callback = counted, .error_callback = failed, .userdata = search),
+	                             NULL),
 	      "mppool_apply_async");
 	search->submitted = b.to;
 	search->at_work++;

@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 		ns[i] = (long)i + 1;
 
 	check(mppool_create(NULL, &pool), "mppool_create");
-	check(mppool_map_async(pool, &steps_task, MPPOOL_ARRAY(ns, n), NULL, 0, NULL, &result), "mppool_map_async");
+	check(steps_task_map_async(pool, ns, n, NULL, 0, NULL, &result), "mppool_map_async");
 	check(mppool_result_progress_bar(result, STDERR_FILENO, "steps", MPPOOL_FOREVER), "waiting");
 	check(mppool_result_get(result, NULL, 0), "mppool_result_get");
 

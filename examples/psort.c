@@ -65,8 +65,7 @@ static void sort(struct line *lines, struct line *spare, size_t n)
 		qsort(lines, n, sizeof *lines, compare);
 		return;
 	}
-	if (mppool_apply_async(mppool_current(), &sort_task, MPPOOL_ARGS(&right, &right_spare, &rest), NULL,
-	                       &result)) {
+	if (sort_task_apply_async(mppool_current(), right, right_spare, rest, NULL, &result)) {
 		sort(right, right_spare, rest);
 		result = NULL;
 	}
@@ -142,7 +141,7 @@ static void sort_and_print(const struct text *text, int workers)
 	mppool *pool;
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = workers, .name = "psort"), &pool), "mppool_create");
-	check(mppool_apply(pool, &sort_task, MPPOOL_ARGS(&lines, &spare, &n), NULL), "mppool_apply");
+	check(sort_task_apply(pool, lines, spare, n), "mppool_apply");
 	check(mppool_destroy(pool), "mppool_destroy");
 	for (size_t i = 0; i < n; i++)
 		fwrite(lines[i].text, 1, lines[i].len + 1, stdout);

@@ -45,7 +45,7 @@ int main(void)
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 1), &pool), "mppool_create");
 	for (int i = 0; i < CALLS; i++)
-		check(mppool_apply_async(pool, &request_task, MPPOOL_ARGS(&milliseconds), NULL, NULL),
+		check(request_task_apply_async(pool, milliseconds, NULL, NULL),
 		      "mppool_apply_async");
 
 	while ((code = mppool_wait_idle(pool, 0.005)) == ETIMEDOUT) {

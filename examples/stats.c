@@ -48,7 +48,7 @@ int main(void)
 	for (int i = 0; i < COUNT; i++)
 		numbers[i] = i + 4;
 	check(mppool_create(MPPOOL_OPTIONS(.workers = WORKERS), &pool), "mppool_create");
-	code = mppool_map(pool, &order_task, MPPOOL_ARRAY(numbers, COUNT), orders, 1);
+	code = order_task_map(pool, numbers, COUNT, orders, 1);
 	check(code == MPPOOL_ETASK ? 0 : code, "mppool_map");    /* some are prime */
 
 	c.per_worker = workers;

@@ -49,7 +49,7 @@ static mppool_result *submit(mppool *pool, int part)
 {
 	mppool_result *result;
 
-	check(mppool_apply_async(pool, &count_task, MPPOOL_ARGS(&part), NULL, &result), "mppool_apply_async");
+	check(count_task_apply_async(pool, part, NULL, &result), "mppool_apply_async");
 	return result;
 }
 

@@ -195,8 +195,8 @@ static size_t count_files(mppool *pool, const struct names *names)
 	mppool_result *result;
 
 	check(codes ? 0 : ENOMEM, "counting");
-	check(mppool_map_async(pool, &count_task, MPPOOL_ARRAY(names->name, names->n), NULL, 1,
-	                       MPPOOL_CALL(.codes = codes), &result),
+	check(count_task_map_async(pool, (const char *const *)names->name, names->n, NULL, 1,
+	                           MPPOOL_CALL(.codes = codes), &result),
 	      "mppool_map_async");
 	check(mppool_result_wait(result, MPPOOL_FOREVER), "mppool_result_wait");
 	mppool_result_free(result);

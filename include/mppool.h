@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Every call is described in full in the manual: start with mppool(7), or with mppool_python(7) when there is Python
- * code in hand. Here each declaration has its contract in a line or two.
+ * code in hand. Here each declaration has its contract in a line or two. The macros that turn ordinary functions into
+ * tasks, with calls that the compiler checks, are in mppool-sugar.h, which this header includes.
  *
  * Rules that hold for every call:
  *   - An int result is 0 or a positive code: an errno value or one of enum mppool_code. No call returns EINTR.
@@ -20,12 +21,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
-#ifdef __cplusplus
-#include <cstddef>
-#include <initializer_list>
-#include <type_traits>
-#endif
 
 #define MPPOOL_VERSION_MAJOR 0
 #define MPPOOL_VERSION_MINOR 9
@@ -44,8 +39,11 @@
 #define MPPOOL_ATTR_(x)
 #endif
 
-#if defined(__cplusplus) && __cplusplus >= 202002L
-#define MPPOOL_ZERO_ {}                  /* designated initialisers may leave the member out */
+/* A code that is ignored leaves the caller with results that are none. */
+#define MPPOOL_CHECKED_ MPPOOL_ATTR_((warn_unused_result))
+
+#if defined(__cplusplus) && __cplusplus >= 201402L
+#define MPPOOL_ZERO_ {}                  /* designated initialisers may leave the member out, without a warning */
 #else
 #define MPPOOL_ZERO_
 #endif
@@ -75,7 +73,8 @@ enum mppool_code {
 	MPPOOL_ELOST = 10008,            /* the worker went away in the middle of the item */
 	MPPOOL_EITER = 10009,            /* the generator failed: mppool_last_error() has its code */
 	MPPOOL_EFULL = 10010,            /* the queue is full and MPPOOL_NOWAIT was given (queue.Full) */
-	MPPOOL_EFORKED = 10011           /* the handle belongs to the parent process */
+	MPPOOL_EFORKED = 10011,          /* the handle belongs to the parent process */
+	MPPOOL_ENOCODE = 10012           /* a failure was raised with code 0 */
 };
 
 const char *mppool_strerror(int code);           /* a sentence; never NULL; errno values too; thread-safe */
@@ -88,19 +87,27 @@ struct mppool_error {
 	const char *message;             /* never NULL */
 };
 
-/* Behind the last MPPOOL_ETASK, MPPOOL_EITER or MPPOOL_EBROKEN that this thread got. Never NULL. Like errno it survives
- * calls that succeed; it is valid until the next such failure in this thread. */
+/* Why the last call of this thread that returned a code other than 0 did so: of MPPOOL_ETASK, MPPOOL_EITER and
+ * MPPOOL_EBROKEN the failure, else the code with a sentence that names what is wrong. Never NULL. Like errno it survives
+ * calls that succeed; it is valid until the next failure in this thread. */
 const struct mppool_error *mppool_last_error(void);
+
+/* Writes "prefix: why" to stderr, with what mppool_last_error() says if the code is the one that it belongs to. */
+void mppool_perror(const char *prefix, int code);
 
 const char *mppool_version(void);                /* "MAJOR.MINOR.PATCH" of the library at run time */
 int mppool_cpu_count(void);                      /* CPUs this process may use: affinity and cgroup quota; at least 1 */
 
 /* --------------------------------------------------------------------------------------------------------- functions */
 
+enum { MPPOOL_VALUES = 0, MPPOOL_ADDRESSES = 1, MPPOOL_RANGES = 2 };     /* column.kind */
+
 struct mppool_column {                   /* one argument of every item */
 	const void *base;
-	size_t stride;                   /* bytes from one item to the next; 0 repeats one value */
-	size_t size;                     /* bytes of one element; 0: not checked */
+	size_t stride;                   /* bytes from one item to the next; 0 repeats one value; a range: its step */
+	size_t size;                     /* bytes of one argument; 0: not checked */
+	size_t kind;                     /* the elements, their addresses, or integers that are in no array */
+	int64_t start;                   /* a range: the first integer */
 };
 
 struct mppool_chunk {                    /* filled by the library */
@@ -135,10 +142,12 @@ struct mppool_func {
 };
 
 /* In tasks, initializers and generators: leave a message for the failure and return the code, so that a task ends with
- * `return mppool_raise(EINVAL, "bad row %zu", i);`. Elsewhere they only return their code. */
+ * `return mppool_raise(EINVAL, "bad row %zu", i);`. Elsewhere they only return their code. Code 0 becomes MPPOOL_ENOCODE.
+ * What has raised has failed, whatever it returns, unless it takes that back. */
 int mppool_raise(int code, const char *format, ...) MPPOOL_ATTR_((format(printf, 2, 3)));
 int mppool_raise_message(int code, const char *message);
 int mppool_raised(void);                 /* the code last raised in this item, 0 if none */
+void mppool_raise_undo(void);            /* nothing was raised in this item */
 
 /* ------------------------------------------------------------------------------------------------------------- items */
 
@@ -160,7 +169,7 @@ typedef struct mppool_iter mppool_iter;          /* IMapIterator */
 
 enum { MPPOOL_CALLBACKS_THREAD = 0, MPPOOL_CALLBACKS_POLL = 1 };                 /* options.callback_mode */
 enum { MPPOOL_CALLER_HELPS = 1u << 0 };                                          /* options.flags */
-enum { MPPOOL_NOWAIT = 1u << 0, MPPOOL_FAIL_FAST = 1u << 1 };                    /* call_options.flags */
+enum { MPPOOL_NOWAIT = 1u << 0, MPPOOL_FAIL_FAST = 1u << 1, MPPOOL_KEEP_LATE = 1u << 2 };  /* call_options.flags */
 enum { MPPOOL_RUN = 0, MPPOOL_CLOSED = 1, MPPOOL_TERMINATED = 2, MPPOOL_BROKEN = 3 };    /* mppool_state() */
 
 struct mppool_options {
@@ -190,15 +199,15 @@ struct mppool_call_options {
 	double task_timeout MPPOOL_ZERO_;        /* seconds an item may run; 0: no limit */
 	double submit_timeout MPPOOL_ZERO_;      /* seconds to wait for room in the queue; 0: no limit */
 	int priority MPPOOL_ZERO_;               /* 1 before 0 before -1 */
-	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_NOWAIT, MPPOOL_FAIL_FAST */
+	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_NOWAIT, MPPOOL_FAIL_FAST, MPPOOL_KEEP_LATE */
 };
 
-int mppool_create(const struct mppool_options *options, mppool **ret_pool);      /* NULL: all defaults */
+int mppool_create(const struct mppool_options *options, mppool **ret_pool) MPPOOL_CHECKED_;  /* NULL: all defaults */
 int mppool_close(mppool *pool);                  /* no new work from outside; idempotent; does not wait */
 int mppool_terminate(mppool *pool);              /* what has not started never will; does not wait */
 int mppool_wait_idle(mppool *pool, double timeout);      /* until nothing waits or runs; the pool stays open */
 int mppool_resize(mppool *pool, int workers);    /* more of them: waits for their initializers; fewer: for nobody */
-int mppool_join(mppool *pool, double timeout);   /* until all threads of the pool are gone */
+int mppool_join(mppool *pool, double timeout) MPPOOL_CHECKED_;   /* until all threads of the pool are gone */
 int mppool_destroy(mppool *pool);                /* terminates if need be, joins, frees; NULL: nothing */
 int mppool_state(const mppool *pool);            /* MPPOOL_RUN ... MPPOOL_BROKEN */
 
@@ -246,40 +255,52 @@ size_t mppool_describe(const mppool *pool, char *buffer, size_t size);
 /* -------------------------------------------------------------------------------------------------------- submitting */
 
 /* Run one item and wait for it: `*ret_result = func(args)`. NULL ret_result: its result is dropped. */
-int mppool_apply(mppool *pool, const struct mppool_func *func, const void *const args[], void *ret_result);
+int mppool_apply(mppool *pool, const struct mppool_func *func, const void *const args[],
+                 void *ret_result) MPPOOL_CHECKED_;
+
+/* The calls that wait, with options: no callbacks. NULL options: as without them. */
+int mppool_apply_with(mppool *pool, const struct mppool_func *func, const void *const args[], void *ret_result,
+                      const struct mppool_call_options *options) MPPOOL_CHECKED_;
+int mppool_map_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, void *results,
+                    size_t chunksize, const struct mppool_call_options *options) MPPOOL_CHECKED_;
+int mppool_starmap_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
+                        void *results, size_t chunksize, const struct mppool_call_options *options) MPPOOL_CHECKED_;
 
 /* Queue one item. NULL ret_result: fire and forget. */
 int mppool_apply_async(mppool *pool, const struct mppool_func *func, const void *const args[],
-                       const struct mppool_call_options *options, mppool_result **ret_result);
+                       const struct mppool_call_options *options, mppool_result **ret_result) MPPOOL_CHECKED_;
 
 /* `for (i = 0; i < n; i++) results[i] = func(items[i]);` for a function of one argument. NULL results: dropped. */
 int mppool_map(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, void *results,
-               size_t chunksize);
+               size_t chunksize) MPPOOL_CHECKED_;
 
 /* The same without waiting. NULL results: kept by the library until mppool_result_free(). */
 int mppool_map_async(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, void *results,
-                     size_t chunksize, const struct mppool_call_options *options, mppool_result **ret_result);
+                     size_t chunksize, const struct mppool_call_options *options,
+                     mppool_result **ret_result) MPPOOL_CHECKED_;
 
 /* As map and map_async, for functions of any number of arguments. */
 int mppool_starmap(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, void *results,
-                   size_t chunksize);
+                   size_t chunksize) MPPOOL_CHECKED_;
 int mppool_starmap_async(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
                          void *results, size_t chunksize, const struct mppool_call_options *options,
-                         mppool_result **ret_result);
+                         mppool_result **ret_result) MPPOOL_CHECKED_;
 
-/* Results one by one, in input order or as they come; at most buffersize items are drawn and not yet taken. */
+/* Results one by one, in input order or as they come; at most buffersize items are drawn and not yet taken. On failure
+ * *ret_iter is NULL, an iterator without items. */
 int mppool_imap(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items, size_t chunksize,
-                size_t buffersize, const struct mppool_call_options *options, mppool_iter **ret_iter);
+                size_t buffersize, const struct mppool_call_options *options, mppool_iter **ret_iter) MPPOOL_CHECKED_;
 int mppool_imap_unordered(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
                           size_t chunksize, size_t buffersize, const struct mppool_call_options *options,
-                          mppool_iter **ret_iter);
+                          mppool_iter **ret_iter) MPPOOL_CHECKED_;
 
 /* ----------------------------------------------------------------------------------------------- results, iterators */
 
 int mppool_result_wait(mppool_result *result, double timeout);           /* 0 when ready, or ETIMEDOUT, EDEADLK */
-int mppool_result_get(mppool_result *result, void *ret_results, double timeout);         /* NULL: only the outcome */
+int mppool_result_get(mppool_result *result, void *ret_results,
+                      double timeout) MPPOOL_CHECKED_;                   /* NULL: only the outcome */
 int mppool_result_ready(const mppool_result *result);                    /* 1 or 0 */
-int mppool_result_successful(const mppool_result *result, int *ret_successful);
+int mppool_result_successful(const mppool_result *result, int *ret_successful) MPPOOL_CHECKED_;
 const void *mppool_result_value(const mppool_result *result);            /* NULL until ready; valid until free */
 const struct mppool_error *mppool_result_error(const mppool_result *result);     /* NULL unless ready and failed */
 void *mppool_result_userdata(const mppool_result *result);
@@ -291,9 +312,16 @@ int mppool_result_progress(const mppool_result *result, size_t *ret_done, size_t
 int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout);
 void mppool_result_free(mppool_result *result);                          /* at any time; does not wait */
 
-/* The next result: 0, MPPOOL_ETASK (this item failed, go on), MPPOOL_ESTOP, ETIMEDOUT (try again), ... */
-int mppool_iter_next(mppool_iter *iter, void *ret_result, size_t *ret_index, double timeout);
+/* The next result: 0, MPPOOL_ETASK (this item failed, go on), MPPOOL_ESTOP, ETIMEDOUT (try again), ... NULL iter:
+ * MPPOOL_ESTOP. */
+int mppool_iter_next(mppool_iter *iter, void *ret_result, size_t *ret_index, double timeout) MPPOOL_CHECKED_;
 int mppool_iter_cancel(mppool_iter *iter);
+int mppool_iter_progress(mppool_iter *iter, size_t *ret_done, size_t *ret_total);        /* items that have ended */
+int mppool_iter_progress_bar(mppool_iter *iter, int fd, const char *label);      /* mppool_iter_next() shows it then */
+
+/* The same descriptor at every call: readable while mppool_iter_next() has something to say; never to be read or closed.
+ * Once in a while it is readable and mppool_iter_next(..., 0) says ETIMEDOUT: go on polling. */
+int mppool_iter_fd(mppool_iter *iter, int *ret_fd) MPPOOL_CHECKED_;
 void mppool_iter_free(mppool_iter *iter);                                /* stops drawing and waits for what runs */
 
 /* --------------------------------------------------------------------------------------------- callbacks by polling */
@@ -305,7 +333,7 @@ void mppool_iter_free(mppool_iter *iter);                                /* stop
 int mppool_poll(mppool *pool, double timeout, size_t *ret_run);
 
 /* The same descriptor at every call: readable while callbacks are due; never to be read or closed. For event loops. */
-int mppool_fd(mppool *pool, int *ret_fd);
+int mppool_fd(mppool *pool, int *ret_fd) MPPOOL_CHECKED_;
 
 /* ----------------------------------------------------------------------------------------------- groups of results */
 
@@ -317,7 +345,7 @@ int mppool_wait(mppool_result *const results[], size_t n, int when, double timeo
 
 /* concurrent.futures.as_completed: mppool_iter_next() hands out the results themselves, as mppool_result pointers, in the
  * order of completion. They stay the caller's; one that was freed before its turn is left out. */
-int mppool_as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter);
+int mppool_as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter) MPPOOL_CHECKED_;
 
 /* ----------------------------------------------------------------------------------------------------- inside a task */
 
@@ -325,311 +353,16 @@ int mppool_worker_index(void);           /* 0 to workers-1; outside a worker -1 
 void *mppool_worker_state(void);         /* what the initializer stored; outside a worker NULL */
 size_t mppool_item_index(void);          /* place of the running item in the input; outside an item 0 */
 int mppool_should_stop(void);            /* 1: this item was cancelled, timed out, or its pool terminated */
+int mppool_stop_reason(void);            /* why: ECANCELED, ETIMEDOUT, MPPOOL_ETERMINATED, MPPOOL_EBROKEN; MPPOOL_ETASK:
+                                          * another item failed, MPPOOL_FAIL_FAST; 0: go on */
+int mppool_stop_fd(int *ret_fd) MPPOOL_CHECKED_;         /* for poll(): readable once this item is to stop; not to be
+                                                          * read or closed */
 mppool *mppool_current(void);            /* the pool this thread is working for, or NULL */
 
 #ifdef __cplusplus
 }
 #endif
 
-/* ------------------------------------------------------------------------------------- sugar: structs in expressions */
-
-#define MPPOOL_OPTIONS_INIT                                                                                            \
-	{                                                                                                              \
-		sizeof(struct mppool_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                \
-	}
-#define MPPOOL_CALL_OPTIONS_INIT                                                                                       \
-	{                                                                                                              \
-		sizeof(struct mppool_call_options), 0, 0, 0, 0, 0, 0, 0, 0                                             \
-	}
-#define MPPOOL_COUNTERS_INIT                                                                                           \
-	{                                                                                                              \
-		sizeof(struct mppool_counters), sizeof(struct mppool_worker_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   \
-			0, 0, 0, 0, 0, 0, 0                                                                            \
-	}
-#define MPPOOL_FUNC_INIT                                                                                               \
-	{                                                                                                              \
-		sizeof(struct mppool_func), 0, 0, 0, {0, 0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0                        \
-	}
-#define MPPOOL_ITERABLE_INIT                                                                                           \
-	{                                                                                                              \
-		sizeof(struct mppool_iterable), 0, 0, 0, 0, 0, 0                                                       \
-	}
-
-/* Columns, for MPPOOL_ZIP: an array, one repeated value (by its address), a member of an array of structs. */
-#ifdef __cplusplus
-#define MPPOOL_COLUMN_(base, stride, size) (mppool_column{(base), (stride), (size)})
-#else
-#define MPPOOL_COLUMN_(base, stride, size) ((struct mppool_column){(base), (stride), (size)})
-#endif
-#define MPPOOL_COLUMN(xs) MPPOOL_COLUMN_((xs), sizeof *(xs), sizeof *(xs))
-#define MPPOOL_REPEAT(p) MPPOOL_COLUMN_((p), 0, sizeof *(p))
-#define MPPOOL_MEMBER(rows, member) MPPOOL_COLUMN_(&(rows)->member, sizeof *(rows), sizeof((rows)->member))
-
-#define MPPOOL_ARRAY(xs, n) MPPOOL_ZIP(n, MPPOOL_COLUMN(xs))
-
-#ifdef __cplusplus
-
-/* Temporaries live to the end of the full expression: as long as the call that they are handed to. */
-inline const void *const *mppool_cxx_args_(std::initializer_list<const void *> args) { return args.begin(); }
-inline const mppool_iterable *mppool_cxx_zip_(size_t n, std::initializer_list<mppool_column> columns,
-                                              mppool_iterable &&items = mppool_iterable())
-{
-	items.size = sizeof items;
-	items.columns = columns.begin();
-	items.ncolumns = columns.size();
-	items.length = n;
-	return &items;
-}
-template <typename T> inline const T *mppool_cxx_address_(const T &value) { return &value; }
-
-#define MPPOOL_ARGS(...) mppool_cxx_args_({__VA_ARGS__})
-#define MPPOOL_ZIP(n, ...) mppool_cxx_zip_((n), {__VA_ARGS__})
-#define MPPOOL_TIMES(n) mppool_cxx_zip_((n), {})
-#define MPPOOL_OPTIONS(...) mppool_cxx_address_(mppool_options{.size = sizeof(mppool_options), __VA_ARGS__})
-#define MPPOOL_CALL(...) mppool_cxx_address_(mppool_call_options{.size = sizeof(mppool_call_options), __VA_ARGS__})
-
-#else
-
-#define MPPOOL_ARGS(...) ((const void *const[]){__VA_ARGS__})
-#define MPPOOL_ZIP(n, ...)                                                                                             \
-	(&(const struct mppool_iterable){.size = sizeof(struct mppool_iterable),                                       \
-	                                 .columns = (const struct mppool_column[]){__VA_ARGS__},                       \
-	                                 .ncolumns = sizeof((const struct mppool_column[]){__VA_ARGS__}) /             \
-	                                             sizeof(struct mppool_column),                                     \
-	                                 .length = (n)})
-#define MPPOOL_TIMES(n) (&(const struct mppool_iterable){.size = sizeof(struct mppool_iterable), .length = (n)})
-#define MPPOOL_OPTIONS(...) (&(const struct mppool_options){.size = sizeof(struct mppool_options), __VA_ARGS__})
-#define MPPOOL_CALL(...) (&(const struct mppool_call_options){.size = sizeof(struct mppool_call_options), __VA_ARGS__})
-
-#endif
-
-/* MPPOOL_WITH(pool, .workers = 4) { ... } else { ... } is Python's `with Pool(4) as pool:`. The pool is terminated,
- * joined and freed at the end of the block, also on break and, with GCC and Clang, on return. If it cannot be created
- * the block does not run, an else does. */
-static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
-{
-	if (*pool) {
-		mppool_terminate(*pool);
-		mppool_destroy(*pool);
-	}
-}
-#if defined(__GNUC__) || defined(__clang__)
-#define MPPOOL_WITH_SCOPE_ __attribute__((cleanup(mppool_with_leave_)))
-#define MPPOOL_WITH_END_(pool) ((void)0)
-#else
-#define MPPOOL_WITH_SCOPE_
-#define MPPOOL_WITH_END_(pool) mppool_with_leave_(&(pool))
-#endif
-#define MPPOOL_WITH_LOOP_(pool, options)                                                                               \
-	for (mppool *pool MPPOOL_WITH_SCOPE_ = 0, **mppool_turn_##pool = ((void)mppool_create(options, &pool), &pool); \
-	     mppool_turn_##pool; MPPOOL_WITH_END_(pool), mppool_turn_##pool = 0)                                       \
-		for (int mppool_once_##pool = 1; mppool_once_##pool; mppool_once_##pool = 0)                           \
-			if (pool)
-#define MPPOOL_WITH_1_(pool) MPPOOL_WITH_LOOP_(pool, 0)
-#define MPPOOL_WITH_2_(pool, ...) MPPOOL_WITH_LOOP_(pool, MPPOOL_OPTIONS(__VA_ARGS__))
-#define MPPOOL_WITH(...)                                                                                               \
-	MPPOOL_PICK_(__VA_ARGS__, MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_,      \
-	             MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_,   \
-	             MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_2_, MPPOOL_WITH_1_, 0)                                \
-	(__VA_ARGS__)
-
-/* The sixteenth argument: how a macro tells how many it was given. */
-#define MPPOOL_PICK_(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, pick, ...) pick
-
-/* ------------------------------------------------------------------------------- sugar: ordinary functions in a pool */
-
-/* MPPOOL_FUNC(name, R, f, T...): `R f(T...)` as `static const struct mppool_func name`; f may call mppool_raise().
- * MPPOOL_PROC(name, f, T...):    the same for a function without a result.
- * MPPOOL_PURE(name, R, f, T...): f never raises; its loop over a chunk is inlined, and vectorised where it can be.
- * Results may be stored over the items themselves, or apart from them, but not partly over them. */
-#define MPPOOL_FUNC(...) MPPOOL_ARITY_3_(MPPOOL_FUNC_, __VA_ARGS__)(__VA_ARGS__)
-#define MPPOOL_PROC(...) MPPOOL_ARITY_2_(MPPOOL_PROC_, __VA_ARGS__)(__VA_ARGS__)
-#define MPPOOL_PURE(...) MPPOOL_ARITY_3_(MPPOOL_PURE_, __VA_ARGS__)(__VA_ARGS__)
-
-#define MPPOOL_ARITY_3_(stem, ...)                                                                                     \
-	MPPOOL_PICK_(__VA_ARGS__, stem##x_, stem##x_, stem##x_, stem##x_, stem##8_, stem##7_, stem##6_, stem##5_,      \
-	             stem##4_, stem##3_, stem##2_, stem##1_, stem##0_, stem##x_, stem##x_, 0)
-#define MPPOOL_ARITY_2_(stem, ...)                                                                                     \
-	MPPOOL_PICK_(__VA_ARGS__, stem##x_, stem##x_, stem##x_, stem##x_, stem##x_, stem##8_, stem##7_, stem##6_,      \
-	             stem##5_, stem##4_, stem##3_, stem##2_, stem##1_, stem##0_, stem##x_, 0)
-
-/* Arguments and results are copied byte by byte, to where max_align_t would fit. */
-#define MPPOOL_FITS_(T)                                                                                                \
-	MPPOOL_BYTES_(T)                                                                                               \
-	MPPOOL_STATIC_ASSERT_(MPPOOL_ALIGNOF_(T) <= MPPOOL_ALIGNOF_(MPPOOL_MAX_ALIGN_T_), "over-aligned type: " #T);
-#ifdef __cplusplus
-#define MPPOOL_BYTES_(T) static_assert(std::is_trivially_copyable<T>::value, "not trivially copyable: " #T);
-#define MPPOOL_MAX_ALIGN_T_ std::max_align_t
-#else
-#define MPPOOL_BYTES_(T)
-#define MPPOOL_MAX_ALIGN_T_ max_align_t
-#endif
-
-/* Neighbouring items do not depend on each other. Clang finds out by itself, at run time, and would warn where it cannot
- * make use of being told. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define MPPOOL_INDEPENDENT_ _Pragma("GCC ivdep")
-#else
-#define MPPOOL_INDEPENDENT_
-#endif
-
-#define MPPOOL_STRUCT_(name, chunk, n, sizes, result_size, f)                                                          \
-	static const struct mppool_func name MPPOOL_ATTR_((unused)) = {                                                \
-		sizeof(struct mppool_func), name##_mppool_item, chunk, n, sizes, result_size, 0, 0, 0, 0, #f}
-#define MPPOOL_ITEM_(name, statement, code)                                                                            \
-	static int name##_mppool_item(const void *const mppool_a[], void *mppool_r, void *mppool_c)                    \
-	{                                                                                                              \
-		(void)mppool_a;                                                                                        \
-		(void)mppool_r;                                                                                        \
-		(void)mppool_c;                                                                                        \
-		statement;                                                                                             \
-		return code;                                                                                           \
-	}
-/* A chunk: a plain loop where all columns are dense, which is what a compiler vectorises, else by strides. */
-#define MPPOOL_CHUNK_(name, R, dense, declarations, plain, strided)                                                    \
-	static int name##_mppool_chunk(const struct mppool_chunk *mppool_k, void *mppool_c)                            \
-	{                                                                                                              \
-		const struct mppool_column *const mppool_q = mppool_k->columns;                                        \
-		const size_t mppool_n = mppool_k->count;                                                               \
-		(void)mppool_c;                                                                                        \
-		(void)mppool_q;                                                                                        \
-		if (mppool_k->result_stride == sizeof(R) dense) {                                                      \
-			R *const mppool_out = (R *)mppool_k->results;                                                  \
-			declarations MPPOOL_INDEPENDENT_ for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)    \
-				mppool_out[mppool_i] = plain;                                                          \
-		} else {                                                                                               \
-			char *const mppool_to = (char *)mppool_k->results;                                             \
-			for (size_t mppool_i = 0; mppool_i < mppool_n; mppool_i++)                                     \
-				*(R *)(void *)(mppool_to + mppool_i * mppool_k->result_stride) = strided;              \
-		}                                                                                                      \
-		return 0;                                                                                              \
-	}
-#define MPPOOL_SIZES_(...)                                                                                             \
-	{                                                                                                              \
-		__VA_ARGS__                                                                                            \
-	}
-#define MPPOOL_A_(i, T) (*(T const *)mppool_a[i])
-#define MPPOOL_D_(i, T) &&mppool_q[i].stride == sizeof(T)
-#define MPPOOL_P_(i, T) T const *const mppool_p##i = (T const *)mppool_q[i].base;
-#define MPPOOL_E_(i, T) mppool_p##i[mppool_i]
-#define MPPOOL_S_(i, T)                                                                                                \
-	(*(T const *)(const void *)((const char *)mppool_q[i].base + mppool_i * mppool_q[i].stride))
-
-#define MPPOOL_FUNC_0_(name, R, f)                                                                                     \
-	MPPOOL_FITS_(R)                                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(), mppool_raised())                                                      \
-	MPPOOL_STRUCT_(name, 0, 0, MPPOOL_SIZES_(0, 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_PROC_0_(name, f)                                                                                        \
-	MPPOOL_ITEM_(name, f(), mppool_raised())                                                                       \
-	MPPOOL_STRUCT_(name, 0, 0, MPPOOL_SIZES_(0, 0, 0, 0, 0, 0, 0, 0), 0, f)
-#define MPPOOL_PURE_0_(name, R, f)                                                                                     \
-	MPPOOL_FITS_(R)                                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(), 0)                                                                    \
-	MPPOOL_CHUNK_(name, R, , , f(), f())                                                                           \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 0, MPPOOL_SIZES_(0, 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_FUNC_1_(name, R, f, A)                                                                                  \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A)                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A)), mppool_raised())                                       \
-	MPPOOL_STRUCT_(name, 0, 1, MPPOOL_SIZES_(sizeof(A), 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_PROC_1_(name, f, A)                                                                                     \
-	MPPOOL_FITS_(A)                                                                                                \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A)), mppool_raised())                                                        \
-	MPPOOL_STRUCT_(name, 0, 1, MPPOOL_SIZES_(sizeof(A), 0, 0, 0, 0, 0, 0, 0), 0, f)
-#define MPPOOL_PURE_1_(name, R, f, A)                                                                                  \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A)                                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A)), 0)                                                     \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A), MPPOOL_P_(0, A), f(MPPOOL_E_(0, A)), f(MPPOOL_S_(0, A)))               \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 1, MPPOOL_SIZES_(sizeof(A), 0, 0, 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_FUNC_2_(name, R, f, A, B)                                                                               \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B)                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B)), mppool_raised())                      \
-	MPPOOL_STRUCT_(name, 0, 2, MPPOOL_SIZES_(sizeof(A), sizeof(B), 0, 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_PROC_2_(name, f, A, B)                                                                                  \
-	MPPOOL_FITS_(A) MPPOOL_FITS_(B)                                                                                \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B)), mppool_raised())                                       \
-	MPPOOL_STRUCT_(name, 0, 2, MPPOOL_SIZES_(sizeof(A), sizeof(B), 0, 0, 0, 0, 0, 0), 0, f)
-#define MPPOOL_PURE_2_(name, R, f, A, B)                                                                               \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B)                                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B)), 0)                                    \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B), MPPOOL_P_(0, A) MPPOOL_P_(1, B), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B))) \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 2, MPPOOL_SIZES_(sizeof(A), sizeof(B), 0, 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_FUNC_3_(name, R, f, A, B, C)                                                                            \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C)                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C)), mppool_raised())     \
-	MPPOOL_STRUCT_(name, 0, 3, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_PROC_3_(name, f, A, B, C)                                                                               \
-	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C)                                                                \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C)), mppool_raised())                      \
-	MPPOOL_STRUCT_(name, 0, 3, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), 0, 0, 0, 0, 0), 0, f)
-#define MPPOOL_PURE_3_(name, R, f, A, B, C)                                                                            \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C)                                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C)), 0)                   \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C))) \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 3, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), 0, 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_FUNC_4_(name, R, f, A, B, C, D)                                                                         \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D)                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 4, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_PROC_4_(name, f, A, B, C, D)                                                                            \
-	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D)                                                \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D)), mppool_raised())     \
-	MPPOOL_STRUCT_(name, 0, 4, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), 0, 0, 0, 0), 0, f)
-#define MPPOOL_PURE_4_(name, R, f, A, B, C, D)                                                                         \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D)                                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D)), 0)  \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D))) \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 4, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), 0, 0, 0, 0), sizeof(R), f)
-#define MPPOOL_FUNC_5_(name, R, f, A, B, C, D, E)                                                                      \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E)                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 5, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), 0, 0, 0), sizeof(R), f)
-#define MPPOOL_PROC_5_(name, f, A, B, C, D, E)                                                                         \
-	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E)                                \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 5, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), 0, 0, 0), 0, f)
-#define MPPOOL_PURE_5_(name, R, f, A, B, C, D, E)                                                                      \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E)                \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E)), 0) \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E))) \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 5, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), 0, 0, 0), sizeof(R), f)
-#define MPPOOL_FUNC_6_(name, R, f, A, B, C, D, E, F)                                                                   \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 6, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), 0, 0), sizeof(R), f)
-#define MPPOOL_PROC_6_(name, f, A, B, C, D, E, F)                                                                      \
-	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F)                \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 6, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), 0, 0), 0, f)
-#define MPPOOL_PURE_6_(name, R, f, A, B, C, D, E, F)                                                                   \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F)), 0) \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E) MPPOOL_D_(5, F), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E) MPPOOL_P_(5, F), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E), MPPOOL_E_(5, F)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E), MPPOOL_S_(5, F))) \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 6, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), 0, 0), sizeof(R), f)
-#define MPPOOL_FUNC_7_(name, R, f, A, B, C, D, E, F, G)                                                                \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 7, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), 0), sizeof(R), f)
-#define MPPOOL_PROC_7_(name, f, A, B, C, D, E, F, G)                                                                   \
-	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 7, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), 0), 0, f)
-#define MPPOOL_PURE_7_(name, R, f, A, B, C, D, E, F, G)                                                                \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G)), 0) \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E) MPPOOL_D_(5, F) MPPOOL_D_(6, G), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E) MPPOOL_P_(5, F) MPPOOL_P_(6, G), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E), MPPOOL_E_(5, F), MPPOOL_E_(6, G)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E), MPPOOL_S_(5, F), MPPOOL_S_(6, G))) \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 7, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), 0), sizeof(R), f)
-#define MPPOOL_FUNC_8_(name, R, f, A, B, C, D, E, F, G, H)                                                             \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) MPPOOL_FITS_(H) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G), MPPOOL_A_(7, H)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 8, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), sizeof(H)), sizeof(R), f)
-#define MPPOOL_PROC_8_(name, f, A, B, C, D, E, F, G, H)                                                                \
-	MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) MPPOOL_FITS_(H) \
-	MPPOOL_ITEM_(name, f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G), MPPOOL_A_(7, H)), mppool_raised()) \
-	MPPOOL_STRUCT_(name, 0, 8, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), sizeof(H)), 0, f)
-#define MPPOOL_PURE_8_(name, R, f, A, B, C, D, E, F, G, H)                                                             \
-	MPPOOL_FITS_(R) MPPOOL_FITS_(A) MPPOOL_FITS_(B) MPPOOL_FITS_(C) MPPOOL_FITS_(D) MPPOOL_FITS_(E) MPPOOL_FITS_(F) MPPOOL_FITS_(G) MPPOOL_FITS_(H) \
-	MPPOOL_ITEM_(name, *(R *)mppool_r = f(MPPOOL_A_(0, A), MPPOOL_A_(1, B), MPPOOL_A_(2, C), MPPOOL_A_(3, D), MPPOOL_A_(4, E), MPPOOL_A_(5, F), MPPOOL_A_(6, G), MPPOOL_A_(7, H)), 0) \
-	MPPOOL_CHUNK_(name, R, MPPOOL_D_(0, A) MPPOOL_D_(1, B) MPPOOL_D_(2, C) MPPOOL_D_(3, D) MPPOOL_D_(4, E) MPPOOL_D_(5, F) MPPOOL_D_(6, G) MPPOOL_D_(7, H), MPPOOL_P_(0, A) MPPOOL_P_(1, B) MPPOOL_P_(2, C) MPPOOL_P_(3, D) MPPOOL_P_(4, E) MPPOOL_P_(5, F) MPPOOL_P_(6, G) MPPOOL_P_(7, H), f(MPPOOL_E_(0, A), MPPOOL_E_(1, B), MPPOOL_E_(2, C), MPPOOL_E_(3, D), MPPOOL_E_(4, E), MPPOOL_E_(5, F), MPPOOL_E_(6, G), MPPOOL_E_(7, H)), f(MPPOOL_S_(0, A), MPPOOL_S_(1, B), MPPOOL_S_(2, C), MPPOOL_S_(3, D), MPPOOL_S_(4, E), MPPOOL_S_(5, F), MPPOOL_S_(6, G), MPPOOL_S_(7, H))) \
-	MPPOOL_STRUCT_(name, name##_mppool_chunk, 8, MPPOOL_SIZES_(sizeof(A), sizeof(B), sizeof(C), sizeof(D), sizeof(E), sizeof(F), sizeof(G), sizeof(H)), sizeof(R), f)
+#include "mppool-sugar.h"
 
 #endif

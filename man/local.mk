@@ -5,6 +5,7 @@ dist_man_MANS = \
 	man/mppool.7 \
 	man/mppool_apply.3 \
 	man/mppool_apply_async.3 \
+	man/mppool_apply_with.3 \
 	man/mppool_as_completed.3 \
 	man/mppool_call_options.3 \
 	man/mppool_chunk.3 \
@@ -13,6 +14,7 @@ dist_man_MANS = \
 	man/mppool_code.3 \
 	man/mppool_column.3 \
 	man/mppool_counters.3 \
+	man/mppool_cplusplus.7 \
 	man/mppool_cpu_count.3 \
 	man/mppool_create.3 \
 	man/mppool_current.3 \
@@ -27,21 +29,28 @@ dist_man_MANS = \
 	man/mppool_item_index.3 \
 	man/mppool_iter.3 \
 	man/mppool_iter_cancel.3 \
+	man/mppool_iter_fd.3 \
 	man/mppool_iter_free.3 \
 	man/mppool_iter_next.3 \
+	man/mppool_iter_progress.3 \
+	man/mppool_iter_progress_bar.3 \
 	man/mppool_iterable.3 \
 	man/mppool_join.3 \
 	man/mppool_last_error.3 \
 	man/mppool_lifecycle.7 \
 	man/mppool_map.3 \
 	man/mppool_map_async.3 \
+	man/mppool_map_with.3 \
 	man/mppool_options.3 \
 	man/mppool_performance.7 \
+	man/mppool_perror.3 \
 	man/mppool_poll.3 \
 	man/mppool_python.7 \
 	man/mppool_raise.3 \
 	man/mppool_raise_message.3 \
+	man/mppool_raise_undo.3 \
 	man/mppool_raised.3 \
+	man/mppool_recipes.7 \
 	man/mppool_resize.3 \
 	man/mppool_result.3 \
 	man/mppool_result_cancel.3 \
@@ -58,25 +67,33 @@ dist_man_MANS = \
 	man/mppool_should_stop.3 \
 	man/mppool_starmap.3 \
 	man/mppool_starmap_async.3 \
+	man/mppool_starmap_with.3 \
 	man/mppool_state.3 \
 	man/mppool_stats.3 \
+	man/mppool_stop_fd.3 \
+	man/mppool_stop_reason.3 \
 	man/mppool_strerror.3 \
 	man/mppool_strerrorname.3 \
 	man/mppool_terminate.3 \
 	man/mppool_threads.7 \
 	man/mppool_trace.7 \
 	man/mppool_tutorial.7 \
+	man/mppool_typed.3 \
 	man/mppool_version.3 \
 	man/mppool_wait.3 \
 	man/mppool_wait_idle.3 \
 	man/mppool_worker_counters.3 \
 	man/mppool_worker_index.3 \
 	man/mppool_worker_state.3 \
+	man/MPPOOL_ADDRESS.3 \
+	man/MPPOOL_ADDRESSES.3 \
 	man/MPPOOL_ALL_COMPLETED.3 \
 	man/MPPOOL_ARGS.3 \
 	man/MPPOOL_ARRAY.3 \
+	man/MPPOOL_BIND.3 \
 	man/MPPOOL_BROKEN.3 \
 	man/MPPOOL_CALL.3 \
+	man/MPPOOL_CALLBACK.3 \
 	man/MPPOOL_CALLBACKS_POLL.3 \
 	man/MPPOOL_CALLBACKS_THREAD.3 \
 	man/MPPOOL_CALLER_HELPS.3 \
@@ -89,6 +106,7 @@ dist_man_MANS = \
 	man/MPPOOL_EFULL.3 \
 	man/MPPOOL_EITER.3 \
 	man/MPPOOL_ELOST.3 \
+	man/MPPOOL_ENOCODE.3 \
 	man/MPPOOL_ENOTREADY.3 \
 	man/MPPOOL_ERUNNING.3 \
 	man/MPPOOL_ESTOP.3 \
@@ -98,20 +116,32 @@ dist_man_MANS = \
 	man/MPPOOL_FIRST_COMPLETED.3 \
 	man/MPPOOL_FIRST_FAILED.3 \
 	man/MPPOOL_FOREVER.3 \
+	man/MPPOOL_FOR_EACH.3 \
+	man/MPPOOL_FROM.3 \
 	man/MPPOOL_FUNC_INIT.3 \
+	man/MPPOOL_FUNC_WITH.3 \
+	man/MPPOOL_GENERATOR.3 \
+	man/MPPOOL_ITEMS.3 \
 	man/MPPOOL_ITERABLE_INIT.3 \
+	man/MPPOOL_KEEP_LATE.3 \
+	man/MPPOOL_LENGTH.3 \
 	man/MPPOOL_MAX_ARGS.3 \
 	man/MPPOOL_MEMBER.3 \
 	man/MPPOOL_NOWAIT.3 \
 	man/MPPOOL_OPTIONS_INIT.3 \
 	man/MPPOOL_PROC.3 \
+	man/MPPOOL_PROC_WITH.3 \
 	man/MPPOOL_PURE.3 \
+	man/MPPOOL_PURE_WITH.3 \
+	man/MPPOOL_RANGE.3 \
+	man/MPPOOL_RANGES.3 \
 	man/MPPOOL_REPEAT.3 \
 	man/MPPOOL_RUN.3 \
 	man/MPPOOL_TERMINATED.3 \
 	man/MPPOOL_TIMES.3 \
 	man/MPPOOL_UNBOUNDED.3 \
 	man/MPPOOL_UNKNOWN.3 \
+	man/MPPOOL_VALUES.3 \
 	man/MPPOOL_VERSION_MAJOR.3 \
 	man/MPPOOL_VERSION_MINOR.3 \
 	man/MPPOOL_VERSION_PATCH.3 \

@@ -2,8 +2,11 @@
 #include "error.h"
 
 #include "memory.h"
+#include "sync.h"
 #include "thread.h"
 
+#include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 static const struct {
@@ -22,6 +25,7 @@ static const struct {
 	{MPPOOL_EITER, "MPPOOL_EITER", "The generator failed"},
 	{MPPOOL_EFULL, "MPPOOL_EFULL", "The queue is full"},
 	{MPPOOL_EFORKED, "MPPOOL_EFORKED", "The pool belongs to the parent process"},
+	{MPPOOL_ENOCODE, "MPPOOL_ENOCODE", "A failure was raised without a code"},
 	{EINVAL, "EINVAL", "Invalid argument"},
 	{ENOMEM, "ENOMEM", "Cannot allocate memory"},
 	{EAGAIN, "EAGAIN", "Resource temporarily unavailable"},
@@ -116,30 +120,123 @@ void mpp_failure_free(struct mpp_failure *failure)
 
 /* ------------------------------------------------------------------------------------------------------ last error */
 
-static const struct mppool_error no_error = {0, 0, 0, "Success"};
-static _Thread_local struct mpp_failure *last;
+#define SENTENCE 256             /* bytes of a sentence about a call's arguments; function names are cut */
 
-static void forget_last(void)
+/* What this thread's last failure was. A sentence is formatted in place, so that it needs no memory. */
+static _Thread_local struct last {
+	struct mppool_error error;
+	struct mpp_failure *failure;     /* owned: has the message; NULL: it is constant, or in `text` */
+	int returned;                    /* the code that the call returned */
+	bool fresh;                      /* set since the last mpp_report(): the sentence of the failure under way */
+	char text[SENTENCE];
+} last = {.error = {0, 0, 0, "Success"}};
+
+static void forget_failure(void)
 {
-	mpp_failure_free(last);
-	last = NULL;
+	if (!last.failure)
+		return;
+	if (last.error.message == last.failure->text)
+		last.error.message = "";
+	mpp_failure_free(last.failure);
+	last.failure = NULL;
 }
 
-static _Thread_local struct mpp_exit_hook exit_hook = {forget_last, NULL, false};
+static _Thread_local struct mpp_exit_hook exit_hook = {forget_failure, NULL, false};
 
-void mpp_last_error_set(const struct mppool_error *error)
+void mpp_last_error_set(int returned, const struct mppool_error *error)
 {
 	struct mpp_failure *fresh;
 
-	if (last && error == &last->error)
+	last.returned = returned;
+	last.fresh = true;
+	if (error == &last.error)
 		return;
 	fresh = mpp_failure_new(error->code, error->index, error->message);
 	mpp_at_thread_exit(&exit_hook);
-	forget_last();
-	last = fresh;
+	forget_failure();
+	last.failure = fresh;
+	last.error = fresh->error;
+}
+
+int mpp_fail(int code, const char *sentence)
+{
+	forget_failure();
+	last.error = (struct mppool_error){code, 0, 0, sentence};
+	last.returned = code;
+	last.fresh = true;
+	return code;
+}
+
+int mpp_failf(int code, const char *format, ...)
+{
+	va_list args;
+	int saved = errno;
+
+	forget_failure();
+	va_start(args, format);
+	vsnprintf(last.text, sizeof last.text, format, args);
+	va_end(args);
+	errno = saved;
+	return mpp_fail(code, last.text);
+}
+
+int mpp_fail_timeout(double timeout, int64_t *ret_deadline)
+{
+	return mpp_deadline(timeout, ret_deadline) ? mpp_fail(EINVAL, "the timeout is not a number") : 0;
+}
+
+int mpp_report_failure(int code)
+{
+	if (!last.fresh || last.returned != code)
+		mpp_failf(code, "%s", mppool_strerror(code));
+	last.fresh = false;
+	return code;
 }
 
 MPP_PUBLIC const struct mppool_error *mppool_last_error(void)
 {
-	return last ? &last->error : &no_error;
+	return &last.error;
+}
+
+static void print_reason(FILE *to, int returned, const struct mppool_error *e)
+{
+	const char *name = mppool_strerrorname(e->code);
+
+	switch (returned) {
+	case MPPOOL_ETASK:
+		fprintf(to, "item %zu: %s", e->index, e->message);
+		break;
+	case MPPOOL_EITER:
+		fprintf(to, "the generator failed after %zu items: %s", e->index, e->message);
+		break;
+	case MPPOOL_EBROKEN:
+		fprintf(to, "the initializer of worker %zu failed: %s", e->index, e->message);
+		break;
+	default:
+		fputs(e->message, to);
+	}
+	if (strcmp(name, "unknown") == 0)
+		fprintf(to, " (%d)\n", e->code);
+	else
+		fprintf(to, " (%s)\n", name);
+}
+
+MPP_PUBLIC void mppool_perror(const char *prefix, int code)
+{
+	const struct mppool_error other = {code, 0, 0, mppool_strerror(code)};
+	int cancel_state, saved = errno;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);   /* stdio has cancellation points */
+	flockfile(stderr);
+	if (prefix && *prefix)
+		fprintf(stderr, "%s: ", prefix);
+	if (code == 0)
+		fputs("Success\n", stderr);
+	else if (code == last.returned)
+		print_reason(stderr, code, &last.error);
+	else
+		print_reason(stderr, 0, &other);
+	funlockfile(stderr);
+	pthread_setcancelstate(cancel_state, NULL);
+	errno = saved;
 }

@@ -165,3 +165,51 @@ void mpp_event_renew(struct mpp_event *event)
 	pthread_setcancelstate(cancel_state, NULL);
 	errno = saved;
 }
+
+#ifdef HAVE_TIMERFD_CREATE
+
+#include <sys/timerfd.h>
+
+int mpp_alarm_open(struct mpp_event *alarm)
+{
+	int saved = errno, error = 0;
+
+	alarm->fd = mpp_descriptor_apart(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+	alarm->other = -1;
+	alarm->raised = false;
+	if (alarm->fd < 0)
+		error = errno;
+	errno = saved;
+	return error;
+}
+
+/* Setting the time makes it unreadable, until that time. Absolute times of the past come at once; 0 would be none. */
+void mpp_alarm_set(struct mpp_event *alarm, int64_t when)
+{
+	struct itimerspec at;
+	int saved = errno;
+
+	memset(&at, 0, sizeof at);
+	if (when != INT64_MAX) {
+		at.it_value.tv_sec = (time_t)(when / 1000000000);
+		at.it_value.tv_nsec = (long)(when % 1000000000);
+		if (when == 0)
+			at.it_value.tv_nsec = 1;
+	}
+	timerfd_settime(alarm->fd, TFD_TIMER_ABSTIME, &at, NULL);
+	errno = saved;
+}
+
+#else
+
+int mpp_alarm_open(struct mpp_event *alarm)
+{
+	return mpp_event_open(alarm);
+}
+
+void mpp_alarm_set(struct mpp_event *alarm, int64_t when)
+{
+	mpp_event_set(alarm, when == 0);
+}
+
+#endif

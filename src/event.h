@@ -24,6 +24,12 @@ void mpp_event_set(struct mpp_event *event, bool raised);
  * told again. As mpp_event_set() otherwise. */
 void mpp_event_renew(struct mpp_event *event);
 
+/* The same descriptor with a clock: readable from a moment of the monotonic clock on, in nanoseconds; 0: at once, the
+ * highest int64_t: never. Where the system has no timer descriptors it stays unreadable until 0 is set.
+ * mpp_event_close() closes it. */
+int mpp_alarm_open(struct mpp_event *alarm);
+void mpp_alarm_set(struct mpp_event *alarm, int64_t when);
+
 /* A descriptor just opened, as another one if it is 0, 1 or 2: a program may be started without those, and still writes its
  * messages there. -1 with errno set: none is left, and the one given is closed. -1 stays -1. No cancellation point. */
 int mpp_descriptor_apart(int fd);

@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "output.h"
+#include "stop.h"
 #include "sync.h"
 #include "trace.h"
 #include "watch.h"
@@ -25,12 +26,14 @@ static void before(void)
 	mpp_watch_before_fork();
 	mpp_memory_before_fork();
 	mpp_trace_before_fork();
+	mpp_stop_before_fork();
 	mpp_park_before_fork();
 }
 
 static void in_parent(void)
 {
 	mpp_park_after_fork();
+	mpp_stop_after_fork();
 	mpp_trace_after_fork();
 	mpp_memory_after_fork();
 	mpp_watch_after_fork();
@@ -40,6 +43,7 @@ static void in_child(void)
 {
 	mpp_forks++;
 	mpp_park_in_child();
+	mpp_stop_in_child();
 	mpp_trace_in_child();
 	mpp_memory_after_fork();
 	mpp_watch_after_fork();

@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include "memory.h"
+#include "stop.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,6 +30,8 @@ void mpp_frame_push(struct mpp_frame *frame)
 void mpp_frame_pop(struct mpp_frame *frame)
 {
 	mpp_frame_top = frame->up;
+	if (mpp_unlikely(frame->stopper != NULL))
+		mpp_stop_close(frame);
 	if (mpp_unlikely(frame->message != NULL))
 		mpp_free(frame->message);
 	frame->message = NULL;
@@ -96,6 +99,7 @@ void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *
 		*frame = *top;
 	else
 		mpp_frame_init(frame, pool, NULL);
+	frame->stopper = NULL;           /* the top's own */
 	frame->job = job;
 	frame->role = MPP_HOOK;
 	mpp_frame_push(frame);
@@ -119,12 +123,20 @@ static void leave(struct mpp_frame *frame, int code, char *message)
 	frame->raised = code;
 }
 
+/* A failure must have a code, or the item would count as a success: mppool_raise(errno, ...) after a call that did not
+ * set errno. */
+static int code_of(int code)
+{
+	return code ? code : MPPOOL_ENOCODE;
+}
+
 MPP_PUBLIC int mppool_raise_message(int code, const char *message)
 {
 	struct mpp_frame *frame = raising_frame();
 	size_t length;
 	char *copy = NULL;
 
+	code = code_of(code);
 	if (!frame)
 		return code;
 	if (message) {
@@ -144,6 +156,7 @@ MPP_PUBLIC int mppool_raise(int code, const char *format, ...)
 	char *message = NULL;
 	int length;
 
+	code = code_of(code);
 	if (!frame)
 		return code;
 	if (!format)
@@ -160,6 +173,14 @@ MPP_PUBLIC int mppool_raise(int code, const char *format, ...)
 	}
 	leave(frame, code, message);
 	return code;
+}
+
+MPP_PUBLIC void mppool_raise_undo(void)
+{
+	struct mpp_frame *frame = raising_frame();
+
+	if (frame)
+		leave(frame, 0, NULL);
 }
 
 MPP_PUBLIC int mppool_raised(void)

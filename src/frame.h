@@ -10,6 +10,7 @@
 #include "tally.h"
 
 struct mpp_job;
+struct mpp_stopper;
 struct mpp_trace_row;
 struct mpp_worker;
 
@@ -40,6 +41,7 @@ struct mpp_frame {
 	char *message;                   /* its message, owned by the frame; NULL: none */
 	size_t index;                    /* place of the item in the input */
 	int64_t deadline;                /* of the item; MPP_NEVER */
+	struct mpp_stopper *stopper;     /* its descriptor for poll(), once it has asked for one: stop.h */
 };
 
 extern _Thread_local struct mpp_frame *mpp_frame_top;
@@ -54,6 +56,23 @@ void mpp_frame_pop(struct mpp_frame *frame);
 
 /* The message that belongs to this code, or NULL. */
 const char *mpp_frame_message(const struct mpp_frame *frame, int code);
+
+/* The outcome of an item whose function has returned the code: what raised and did not take it back has failed, whatever
+ * it returned. */
+static inline int mpp_frame_code(const struct mpp_frame *frame, int code)
+{
+	return mpp_unlikely(frame->raised != 0) && code == 0 ? frame->raised : code;
+}
+
+/* Why the pool has stopped: MPPOOL_ETERMINATED or MPPOOL_EBROKEN; 0 if it has not. */
+static inline int mpp_frame_pool_stopped(const struct mpp_frame *frame)
+{
+	int state = frame->pool_state ? mpp_load_seq(frame->pool_state) : MPPOOL_RUN;
+
+	if (state <= MPPOOL_CLOSED)
+		return 0;
+	return state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ETERMINATED;
+}
 
 /* For hooks: a frame of the pool, with what is known of this thread there. Pushed. */
 void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *job);

@@ -4,17 +4,26 @@
 #include "memory.h"
 #include "thread.h"
 
-int mpp_struct_copy(void *to, const void *from, size_t known, size_t first_version)
+int mpp_struct_check(size_t size, size_t first_version, const char *name)
+{
+	if (size >= first_version)
+		return 0;
+	return mpp_failf(EINVAL, "the size in struct %s is %zu, and should be sizeof (struct %s), %zu", name, size, name,
+	                 first_version);
+}
+
+int mpp_struct_copy(void *to, const void *from, size_t known, size_t first_version, const char *name)
 {
 	const unsigned char *bytes = from;
 	size_t size;
 
 	memcpy(&size, from, sizeof size);
-	if (size < first_version)
+	if (mpp_struct_check(size, first_version, name) != 0)
 		return EINVAL;
 	for (size_t i = known; i < size; i++)
 		if (bytes[i] != 0)
-			return E2BIG;
+			return mpp_failf(E2BIG, "what was given as struct %s is none, or has members that this "
+			                 "version of the library does not know", name);
 	memcpy(to, from, mpp_min(size, known));
 	if (size < known)
 		memset((char *)to + size, 0, known - size);
@@ -24,13 +33,18 @@ int mpp_struct_copy(void *to, const void *from, size_t known, size_t first_versi
 
 static int check(const struct mppool_func *f)
 {
-	if ((!f->call && !f->chunk_call) || f->nargs > MPPOOL_MAX_ARGS)
-		return EINVAL;
+	if (!f->call && !f->chunk_call)
+		return mpp_failf(EINVAL, "%s has neither call nor chunk_call", mpp_func_name(f));
+	if (f->nargs > MPPOOL_MAX_ARGS)
+		return mpp_failf(EINVAL, "%s takes %zu arguments, and %d is the most", mpp_func_name(f), f->nargs,
+		                 MPPOOL_MAX_ARGS);
 	if (f->result_size > (size_t)PTRDIFF_MAX / 4)
-		return EINVAL;
+		return mpp_failf(EINVAL, "%s has results of %zu bytes, which is too much", mpp_func_name(f),
+		                 f->result_size);
 	for (size_t i = 0; i < f->nargs; i++)
 		if (f->arg_size[i] > (size_t)PTRDIFF_MAX / 4 / MPPOOL_MAX_ARGS)
-			return EINVAL;
+			return mpp_failf(EINVAL, "argument %zu of %s has %zu bytes, which is too much", i,
+			                 mpp_func_name(f), f->arg_size[i]);
 	return 0;
 }
 
@@ -132,9 +146,9 @@ int mpp_func_get(const struct mppool_func *func, struct mpp_func **ret_func)
 	int error;
 
 	if (!func)
-		return EINVAL;
+		return mpp_fail(EINVAL, "there is no function: func is NULL");
 	if (mpp_unlikely(func->size != sizeof known)) {
-		error = mpp_struct_copy(&known, func, sizeof known, sizeof known);
+		error = mpp_struct_copy(&known, func, sizeof known, sizeof known, "mppool_func");
 		if (error)
 			return error;
 		func = &known;

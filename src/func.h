@@ -2,6 +2,7 @@
 #ifndef MPP_FUNC_H
 #define MPP_FUNC_H
 
+#include "error.h"
 #include "sync.h"
 
 /* An immutable copy with a count of references. A program submits the same few functions over and over, so each thread
@@ -20,8 +21,18 @@ struct mpp_func {
 int mpp_func_get(const struct mppool_func *func, struct mpp_func **ret_func);
 void mpp_func_put(struct mpp_func *func);
 
-/* The rules for every struct that a caller fills: copies what is known of it into `to`, zeroes the rest.
+/* The rules for every struct that a caller fills: copies what is known of it into `to`, zeroes the rest. Its name is for
+ * the sentence.
  * 0, EINVAL (too small for the first version) or E2BIG (unknown bytes that are not zero). */
-int mpp_struct_copy(void *to, const void *from, size_t known, size_t first_version);
+int mpp_struct_copy(void *to, const void *from, size_t known, size_t first_version, const char *name);
+
+/* The same where only the size is to be looked at. 0 or EINVAL. */
+int mpp_struct_check(size_t size, size_t first_version, const char *name);
+
+/* What sentences call the function. */
+static inline const char *mpp_func_name(const struct mppool_func *func)
+{
+	return func->name ? func->name : "the function";
+}
 
 #endif

@@ -9,10 +9,10 @@
 static int check_results(mppool_result *const results[], size_t n)
 {
 	if (!results || n == 0)
-		return EINVAL;
+		return mpp_fail(EINVAL, "there are no results: results is NULL, or n is 0");
 	for (size_t i = 0; i < n; i++)
 		if (!results[i])
-			return EINVAL;
+			return mpp_failf(EINVAL, "result %zu is NULL", i);
 	for (size_t i = 0; i < n; i++)
 		if (mpp_job_is_foreign(mpp_job_of(results[i])))
 			return MPPOOL_EFORKED;
@@ -43,7 +43,7 @@ static int watch_all(struct mpp_group *g)
 {
 	for (size_t i = 0; i < g->n; i++)
 		if (!mpp_job_watch(g->watches[i].job, &g->watches[i]))
-			return EINVAL;   /* it is there twice */
+			return mpp_failf(EINVAL, "result %zu is there twice", i);
 	return 0;
 }
 
@@ -191,7 +191,8 @@ static int await(struct mpp_group *g, int64_t deadline)
 		if (timed_out || (inside && help(g, deadline)))
 			continue;
 		if (inside && is_deadlock(g) && mpp_load_seq(&g->signal) == word)
-			return EDEADLK;
+			return mpp_fail(EDEADLK, "a task or a callback would wait here for what it keeps from ending "
+			                         "itself");
 		while (mpp_load_seq(&g->signal) == word && mpp_spin_more(&spin))
 			;
 		timed_out = sleep_for(g, word, inside, deadline) == ETIMEDOUT;
@@ -231,7 +232,7 @@ static int make_waited(mppool_result *const results[], size_t n, int when, struc
 	return error;
 }
 
-MPP_PUBLIC int mppool_wait(mppool_result *const results[], size_t n, int when, double timeout, size_t *ret_ready)
+static int wait_for_some(mppool_result *const results[], size_t n, int when, double timeout, size_t *ret_ready)
 {
 	struct mpp_group *g = NULL;
 	int64_t deadline;
@@ -240,7 +241,10 @@ MPP_PUBLIC int mppool_wait(mppool_result *const results[], size_t n, int when, d
 
 	if (error)
 		return error;
-	if (when < MPPOOL_FIRST_COMPLETED || when > MPPOOL_ALL_COMPLETED || mpp_deadline(timeout, &deadline) != 0)
+	if (when < MPPOOL_FIRST_COMPLETED || when > MPPOOL_ALL_COMPLETED)
+		return mpp_failf(EINVAL, "when is %d, and must be MPPOOL_FIRST_COMPLETED, MPPOOL_FIRST_FAILED or "
+		                 "MPPOOL_ALL_COMPLETED", when);
+	if (mpp_fail_timeout(timeout, &deadline) != 0)
 		return EINVAL;
 	error = make_waited(results, n, when, &g);
 	if (error)
@@ -253,6 +257,11 @@ MPP_PUBLIC int mppool_wait(mppool_result *const results[], size_t n, int when, d
 	if (!error && ret_ready)
 		*ret_ready = ready;
 	return error;
+}
+
+MPP_PUBLIC int mppool_wait(mppool_result *const results[], size_t n, int when, double timeout, size_t *ret_ready)
+{
+	return mpp_report(wait_for_some(results, n, when, timeout, ret_ready));
 }
 
 /* --------------------------------------------------------------------------------------------- mppool_as_completed */
@@ -312,12 +321,31 @@ static void free_iter(mppool_iter *iter)
 	mpp_free(c);
 }
 
-const struct mpp_iter_kind mpp_iter_of_group = {next, cancel, free_iter};
+static int progress(mppool_iter *iter, size_t *ret_done, size_t *ret_total)
+{
+	struct mpp_group *g = group_of(iter);
 
-MPP_PUBLIC int mppool_as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter)
+	mpp_group_lock(g);
+	*ret_total = g->n;
+	*ret_done = g->n - g->pending;
+	mpp_group_unlock(g);
+	return 0;
+}
+
+static int fd(mppool_iter *iter, int *ret_fd)
+{
+	struct mpp_group *g = group_of(iter);
+
+	return is_foreign(g) ? MPPOOL_EFORKED : mpp_group_bell(g, ret_fd);
+}
+
+const struct mpp_iter_kind mpp_iter_of_group = {next, cancel, free_iter, progress, fd};
+
+static int as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter)
 {
 	struct completed *c;
-	int error = ret_iter ? check_results(results, n) : EINVAL;
+	int error = ret_iter ? check_results(results, n)
+	                     : mpp_fail(EINVAL, "there is no place for the iterator: ret_iter is NULL");
 
 	if (error)
 		return error;
@@ -328,7 +356,17 @@ MPP_PUBLIC int mppool_as_completed(mppool_result *const results[], size_t n, mpp
 		return error;
 	}
 	mpp_group_settle(&c->group);
+	mpp_poke(&c->iter.bar, NULL);
 	c->iter.kind = &mpp_iter_of_group;
 	*ret_iter = &c->iter;
 	return 0;
+}
+
+MPP_PUBLIC int mppool_as_completed(mppool_result *const results[], size_t n, mppool_iter **ret_iter)
+{
+	int error = as_completed(results, n, ret_iter);
+
+	if (mpp_unlikely(error) && ret_iter)
+		*ret_iter = NULL;        /* as imap does */
+	return mpp_report(error);
 }

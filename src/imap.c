@@ -27,7 +27,9 @@ static int await_item(struct mpp_stream *s, void *ret_result, size_t *ret_index,
 		if (deadline == 0 || timed_out)
 			return ETIMEDOUT;
 		if (mpp_wait_is_deadlock(&s->multi.job))
-			return EDEADLK;
+			return mpp_fail(EDEADLK,
+			                "a task, a generator or a callback would wait here for what it keeps from "
+			                "ending itself");
 		if (!(mpp_load(&s->multi.job.state) & MPP_ENDED) && mpp_frame_top)
 			helps = mpp_wait_help_stream(s, deadline);
 		mpp_add(helps ? &s->multi.helpers : &s->waiters, 1);
@@ -60,6 +62,22 @@ static int next_item(struct mpp_stream *s, void *ret_result, size_t *ret_index, 
 	return code;
 }
 
+/* S4: with a bell. */
+static int next_or_hush(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure,
+                        int64_t deadline)
+{
+	int code = next_item(s, ret_result, ret_index, ret_failure, deadline);
+
+	if (mpp_likely(code != ETIMEDOUT || !mpp_load(&s->has_bell)))
+		return code;
+	mpp_stream_ring(s, false);
+	code = mpp_stream_take(s, ret_result, ret_index, ret_failure);
+	if (code == EAGAIN)
+		return ETIMEDOUT;
+	mpp_stream_ring(s, true);
+	return code;
+}
+
 /* A consumer without a buffer takes nothing: a result that has a drop_result is dropped for it. */
 static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_failure **ret_failure, int64_t deadline)
 {
@@ -70,9 +88,10 @@ static int next_and_drop(struct mpp_stream *s, size_t *ret_index, struct mpp_fai
 	int code;
 
 	if (!fits && !large)
-		return ENOMEM;
+		return mpp_failf(ENOMEM, "no memory for a result of %zu bytes that is to be dropped",
+		                 func->f.result_size);
 	pthread_cleanup_push(mpp_free, large);   /* this thread may help, and leave in an item */
-	code = next_item(s, fits ? small : large, ret_index, ret_failure, deadline);
+	code = next_or_hush(s, fits ? small : large, ret_index, ret_failure, deadline);
 	if (code == 0)
 		func->f.drop_result(fits ? small : large, func->f.context);
 	pthread_cleanup_pop(1);
@@ -90,14 +109,14 @@ static int next(mppool_iter *iter, void *ret_result, size_t *ret_index, int64_t 
 	if (!ret_result && s->multi.job.func->f.drop_result && s->multi.job.func->f.result_size > 0)
 		code = next_and_drop(s, ret_index, &failure, deadline);
 	else
-		code = next_item(s, ret_result, ret_index, &failure, deadline);
+		code = next_or_hush(s, ret_result, ret_index, &failure, deadline);
 	if (code == MPPOOL_ETASK) {
-		mpp_last_error_set(&failure->error);
+		mpp_last_error_set(code, &failure->error);
 		mpp_failure_free(failure);
 	} else if (code == MPPOOL_EITER) {
-		mpp_last_error_set(&s->multi.more.failure->error);       /* constant since the drawing ended */
+		mpp_last_error_set(code, &s->multi.more.failure->error);      /* constant since the drawing ended */
 	} else if (code == MPPOOL_EBROKEN) {
-		mpp_last_error_set(mpp_job_error(&s->multi.job));
+		mpp_last_error_set(code, mpp_job_error(&s->multi.job));
 	}
 	return code;
 }
@@ -109,7 +128,7 @@ static int cancel(mppool_iter *iter)
 	if (mpp_job_is_foreign(&s->multi.job))
 		return MPPOOL_EFORKED;
 	if (mpp_load(&s->multi.pending) == 0 || mpp_stream_told(s))
-		return EALREADY;
+		return mpp_fail(EALREADY, "all items had ended");
 	return mpp_multi_halt(&s->multi, ECANCELED, true, false) ? 0 : EBUSY;
 }
 
@@ -137,4 +156,16 @@ static void free_iter(mppool_iter *iter)
 	mpp_job_detach(job);
 }
 
-const struct mpp_iter_kind mpp_iter_of_stream = {next, cancel, free_iter};
+static int progress(mppool_iter *iter, size_t *ret_done, size_t *ret_total)
+{
+	return mppool_result_progress((mppool_result *)&stream_of(iter)->multi.job, ret_done, ret_total);
+}
+
+static int fd(mppool_iter *iter, int *ret_fd)
+{
+	struct mpp_stream *s = stream_of(iter);
+
+	return mpp_job_is_foreign(&s->multi.job) ? MPPOOL_EFORKED : mpp_stream_bell(s, ret_fd);
+}
+
+const struct mpp_iter_kind mpp_iter_of_stream = {next, cancel, free_iter, progress, fd};

@@ -43,6 +43,13 @@ struct mpp_more *mpp_job_more(const struct mpp_job *job)
 	return job->flags & MPP_HAS_MORE ? job->u.more : NULL;
 }
 
+bool mpp_job_keeps_late(const struct mpp_job *job)
+{
+	const struct mpp_more *more = mpp_job_more(job);
+
+	return more && more->flags & MPPOOL_KEEP_LATE && mpp_job_outcome(job) == MPP_OUT_TASK;
+}
+
 static struct mpp_failure **failure_of(struct mpp_job *job)
 {
 	return job->flags & MPP_HAS_MORE ? &job->u.more->failure : &job->u.failure;
@@ -220,19 +227,20 @@ static int call_single(const struct mpp_job *job, const void *const args[])
 	if (f->call)
 		return f->call(args, f->result_size ? mpp_single_result(job) : NULL, f->context);
 	for (size_t i = 0; i < f->nargs; i++)
-		columns[i] = (struct mppool_column){args[i], f->arg_size[i], f->arg_size[i]};
+		columns[i] = (struct mppool_column){args[i], f->arg_size[i], f->arg_size[i], MPPOOL_VALUES, 0};
 	if (f->result_size == 0)
 		chunk.results = NULL;
 	return f->chunk_call(&chunk, f->context);
 }
 
-/* The item has its outcome: its arguments are dropped, and the job goes on to its end. */
-static void single_ended(struct mpp_job *job, enum mpp_outcome outcome, int code, const char *message)
+/* The item has its outcome: its arguments are dropped, and the job goes on to its end. `keep`: it failed by being late,
+ * and its result is kept. */
+static void single_ended(struct mpp_job *job, enum mpp_outcome outcome, int code, const char *message, bool keep)
 {
 	struct mpp_more *more = mpp_job_more(job);
 	const void *args[MPPOOL_MAX_ARGS];
 
-	if (outcome != MPP_OK && job->func->f.result_size > 0)
+	if (outcome != MPP_OK && !keep && job->func->f.result_size > 0)
 		memset(mpp_single_result(job), 0, job->func->f.result_size);
 	if (outcome == MPP_OUT_TASK)
 		*failure_of(job) = mpp_failure_new(code, 0, message);
@@ -255,6 +263,7 @@ static void single_returned(struct single_run *run, int code)
 {
 	struct mpp_job *job = run->job;
 	struct mpp_frame *frame = run->frame;
+	bool keep = false;
 
 	mpp_job_returned(job);
 	MPP_PROBE_END(job->pool, job, &job->func->f, 0, 1);
@@ -264,7 +273,8 @@ static void single_returned(struct single_run *run, int code)
 	frame->stop = NULL;
 	if (mpp_unlikely(frame->deadline != MPP_NEVER)) {
 		if (mpp_now() > frame->deadline) {
-			if (code == 0 && job->func->f.result_size > 0)
+			keep = code == 0 && mpp_job_more(job)->flags & MPPOOL_KEEP_LATE;
+			if (code == 0 && !keep && job->func->f.result_size > 0)
 				mpp_hook_drop_result(job, mpp_single_result(job));       /* it came too late */
 			code = ETIMEDOUT;
 		}
@@ -272,7 +282,7 @@ static void single_returned(struct single_run *run, int code)
 	}
 	mpp_tally_add(code ? &frame->tally->failed : &frame->tally->done, 1);
 	mpp_tally_end(frame->tally);
-	single_ended(job, code ? MPP_OUT_TASK : MPP_OK, code, code ? mpp_frame_message(frame, code) : NULL);
+	single_ended(job, code ? MPP_OUT_TASK : MPP_OK, code, code ? mpp_frame_message(frame, code) : NULL, keep);
 }
 
 /* The task left its thread: pthread_exit, or a cancellation point. The frames above it are gone. */
@@ -306,14 +316,14 @@ void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 	MPP_PROBE_START(job->pool, job, &job->func->f, 0, 1);
 	mpp_trace_begin(frame->row, &run.span);
 	pthread_cleanup_push(single_lost, &run);
-	code = call_single(job, args);
+	code = mpp_frame_code(frame, call_single(job, args));
 	pthread_cleanup_pop(0);
 	single_returned(&run, code);
 }
 
 static void discard(struct mpp_job *job, int code)
 {
-	single_ended(job, mpp_outcome_of_unrun(code), code, NULL);
+	single_ended(job, mpp_outcome_of_unrun(code), code, NULL, false);
 }
 
 bool mpp_single_cancel(struct mpp_job *job)

@@ -28,6 +28,7 @@
 #include "func.h"
 #include "items.h"
 #include "probe.h"
+#include "stop.h"
 #include "trace.h"
 #include "watch.h"
 
@@ -144,6 +145,9 @@ void mpp_job_refuse(struct mpp_job *job);                        /* it was not a
 void mpp_job_abandon_handle(struct mpp_job *job);
 void mpp_job_abandon_queued(struct mpp_job *job);
 void mpp_job_abandon_due(struct mpp_job *job);
+
+/* Of an ended job: did it fail, and may nevertheless have results, that came late? Those of other failures are zero. */
+bool mpp_job_keeps_late(const struct mpp_job *job);
 
 int mpp_outcome_code(enum mpp_outcome outcome);
 enum mpp_outcome mpp_outcome_of_unrun(int code);

@@ -48,6 +48,7 @@ library_sources = \
 	src/service.c src/service.h \
 	src/starter.h \
 	src/stats.c \
+	src/stop.c src/stop.h \
 	src/stream.c src/stream.h \
 	src/submit.c \
 	src/sync.c src/sync.h \

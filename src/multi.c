@@ -348,6 +348,8 @@ void mpp_multi_signal_all(struct mpp_multi *m)
 	if (someone_sleeps(m)) {
 		mpp_add(&m->signal, 1);
 		mpp_wake_all(&m->signal);
+		if (m->job.kind == MPP_STREAM)
+			mpp_stream_ring(mpp_stream_of(m), true);
 	}
 	if (mpp_unlikely(mpp_load_seq(&m->job.state) & MPP_WATCHED))
 		mpp_watch_stir(&m->job);
@@ -427,6 +429,7 @@ static void keep_failure(struct mpp_multi *m, size_t index, int code, const char
 /* Items [first, first + count) in memory: of the caller's columns, or of a block. */
 struct items_view {
 	struct mppool_column columns[MPPOOL_MAX_ARGS];
+	bool made;                       /* some of them are no arrays of arguments */
 	char *results;                   /* NULL: scratch, or none */
 	size_t result_stride;
 };
@@ -441,15 +444,12 @@ static void view_columns(const struct mpp_multi *m, struct mpp_block *block, siz
 		for (size_t i = 0; i < func->f.nargs; i++)
 			view->columns[i] = (struct mppool_column){
 				block->args + (first - block->first) * s->arg_stride + func->offset[i], s->arg_stride,
-				func->f.arg_size[i]};
+				func->f.arg_size[i], MPPOOL_VALUES, 0};
 	} else {
-		for (size_t i = 0; i < m->items.ncolumns; i++) {
-			const struct mppool_column *c = &m->items.columns[i];
-
-			view->columns[i] = (struct mppool_column){(const char *)c->base + first * c->stride, c->stride,
-			                                          func->f.arg_size[i]};
-		}
+		for (size_t i = 0; i < m->items.ncolumns; i++)
+			view->columns[i] = mpp_column_from(&m->items.columns[i], first, func->f.arg_size[i]);
 	}
+	view->made = m->items.made;
 }
 
 static void view_results(const struct mpp_multi *m, struct mpp_block *block, size_t first, struct items_view *view)
@@ -467,19 +467,28 @@ static void view_results(const struct mpp_multi *m, struct mpp_block *block, siz
 	}
 }
 
-static void view_args(const struct items_view *view, size_t nargs, size_t i, const void *args[MPPOOL_MAX_ARGS])
+struct item_args {
+	const void *vector[MPPOOL_MAX_ARGS];
+	union mpp_made made[MPPOOL_MAX_ARGS];    /* what the vector points to, where there is no array of arguments */
+};
+
+static void view_args(const struct items_view *view, size_t nargs, size_t i, struct item_args *args)
 {
-	for (size_t k = 0; k < nargs; k++)
-		args[k] = (const char *)view->columns[k].base + i * view->columns[k].stride;
+	if (mpp_unlikely(view->made))
+		for (size_t k = 0; k < nargs; k++)
+			args->vector[k] = mpp_column_at(&view->columns[k], i, &args->made[k]);
+	else
+		for (size_t k = 0; k < nargs; k++)
+			args->vector[k] = (const char *)view->columns[k].base + i * view->columns[k].stride;
 }
 
 static void drop_item_args(struct mpp_multi *m, const struct items_view *view, size_t i)
 {
-	const void *args[MPPOOL_MAX_ARGS];
+	struct item_args args;
 
 	if (m->job.func->f.drop_args) {
-		view_args(view, m->job.func->f.nargs, i, args);
-		mpp_hook_drop_args(&m->job, args);
+		view_args(view, m->job.func->f.nargs, i, &args);
+		mpp_hook_drop_args(&m->job, args.vector);
 	}
 }
 
@@ -738,6 +747,8 @@ bool mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 		m->kept++;
 	started_locked(m);
 	mpp_unlock(&m->lock);
+	if (stop)
+		mpp_stop_tell_job(&m->job);
 	if (m->job.kind == MPP_STREAM)
 		mpp_stream_halted(mpp_stream_of(m));
 	do {
@@ -790,11 +801,13 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 	const char *message = code ? mpp_frame_message(v->visitor->frame, code) : NULL;
 	size_t index = v->run.first + i;
 	bool consumed = m->job.kind == MPP_STREAM && !mpp_stream_of(m)->sink;
+	bool keep = late && m->more.flags & MPPOOL_KEEP_LATE;
 
-	if (late && f->result_size > 0)
+	if (late && !keep && f->result_size > 0)
 		mpp_hook_drop_result(&m->job, result_of(v, i));
 	if (code) {
-		zero_result(m, &v->view, v->skip + i);
+		if (!keep)
+			zero_result(m, &v->view, v->skip + i);
 		if (!consumed)
 			keep_failure(m, index, code, message);
 	} else if (m->good) {
@@ -867,7 +880,7 @@ static size_t run_one_by_one(struct visit *v)
 {
 	const struct mppool_func *f = &v->m->job.func->f;
 	struct mpp_frame *frame = v->visitor->frame;
-	const void *args[MPPOOL_MAX_ARGS];
+	struct item_args args;
 	size_t i;
 
 	v->handed = 1;
@@ -875,8 +888,8 @@ static size_t run_one_by_one(struct visit *v)
 		v->at = i;
 		mpp_frame_next(frame, v->run.first + i);
 		set_deadline(v);
-		view_args(&v->view, f->nargs, v->skip + i, args);
-		items_ended(v, i, 1, f->call(args, result_of(v, i), f->context));
+		view_args(&v->view, f->nargs, v->skip + i, &args);
+		items_ended(v, i, 1, mpp_frame_code(frame, f->call(args.vector, result_of(v, i), f->context)));
 	}
 	return i;
 }
@@ -893,8 +906,35 @@ static size_t settle_chunk(struct visit *v, size_t i, size_t count, size_t faile
 	return failed + 1;
 }
 
-/* Hands over all of the chunk, after a failure what is behind it. Returns how many items ran or ended otherwise. */
-static size_t run_by_chunk(struct visit *v)
+/* Arguments that are no arrays, made for so many items at a time. */
+#define MADE_ITEMS ((size_t)32)
+
+struct made_columns {
+	union mpp_made column[MPPOOL_MAX_ARGS][MADE_ITEMS];
+};
+
+/* The columns of `count` items from item i of the chunk on. */
+static void chunk_columns(const struct visit *v, size_t i, size_t count, struct made_columns *made,
+                          struct mppool_column columns[MPPOOL_MAX_ARGS])
+{
+	for (size_t k = 0; k < v->m->job.func->f.nargs; k++) {
+		const struct mppool_column *c = &v->view.columns[k];
+		size_t size = c->size;
+		union mpp_made one;
+
+		columns[k] = *c;
+		if (c->kind == MPPOOL_VALUES) {
+			columns[k].base = (const char *)c->base + (v->skip + i) * c->stride;
+			continue;
+		}
+		for (size_t j = 0; j < count; j++)
+			memcpy((char *)made->column[k] + j * size, mpp_column_at(c, v->skip + i + j, &one), size);
+		columns[k] = (struct mppool_column){made->column[k], size, size, MPPOOL_VALUES, 0};
+	}
+}
+
+/* Hands over all of the chunk, after a failure what comes after it. Returns how many items ran or ended otherwise. */
+static size_t run_by_chunk_from(struct visit *v, struct made_columns *made)
 {
 	const struct mppool_func *f = &v->m->job.func->f;
 	bool singly = !v->view.results && f->result_size > 0 && f->drop_result;  /* the scratch holds one result */
@@ -904,22 +944,33 @@ static size_t run_by_chunk(struct visit *v)
 	int code;
 
 	while (i < v->run.count && !(i > 0 && ends_claimed(v->m))) {
-		for (size_t k = 0; k < f->nargs; k++) {
-			columns[k] = v->view.columns[k];
-			columns[k].base = (const char *)columns[k].base + (v->skip + i) * columns[k].stride;
-		}
 		failed = SIZE_MAX;
 		chunk.first = v->run.first + i;
 		chunk.count = singly ? 1 : v->run.count - i;
+		if (made)
+			chunk.count = mpp_min(chunk.count, MADE_ITEMS);
+		chunk_columns(v, i, chunk.count, made, columns);
 		chunk.results = result_of(v, i);
 		v->at = i;
 		v->handed = chunk.count;
 		mpp_frame_next(v->visitor->frame, chunk.first);
 		set_deadline(v);
-		code = f->chunk_call(&chunk, f->context);
+		code = mpp_frame_code(v->visitor->frame, f->chunk_call(&chunk, f->context));
 		i += settle_chunk(v, i, chunk.count, failed, code);
 	}
 	return i;
+}
+
+static size_t run_by_made_chunk(struct visit *v)
+{
+	struct made_columns made;
+
+	return run_by_chunk_from(v, &made);
+}
+
+static size_t run_by_chunk(struct visit *v)
+{
+	return v->view.made ? run_by_made_chunk(v) : run_by_chunk_from(v, NULL);
 }
 
 /* A guest has no place for a result, and there is no memory for one. */

@@ -342,6 +342,7 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	mpp_wake_all(&pool->room_word);
 	mpp_pool_advance_locked(pool);
 	mpp_pool_unlock(pool);
+	mpp_stop_tell_pool(pool);
 	sweep_live(pool, sweep, halt, code);
 	unlist_begun(pool);
 	discard_queued(pool, code);
@@ -354,14 +355,21 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 
 /* ---------------------------------------------------------------------------------------------------- public calls */
 
+/* What every call looks at first. */
+static int check_pool(const mppool *pool)
+{
+	if (!pool)
+		return mpp_fail(EINVAL, "there is no pool: pool is NULL");
+	return mpp_pool_is_foreign(pool) ? MPPOOL_EFORKED : 0;
+}
+
 MPP_PUBLIC int mppool_close(mppool *pool)
 {
 	unsigned sweep;
+	int error = check_pool(pool);
 
-	if (!pool)
-		return EINVAL;
-	if (mpp_pool_is_foreign(pool))
-		return MPPOOL_EFORKED;
+	if (error)
+		return mpp_report(error);
 	mpp_lock(&pool->lock);
 	if (mpp_peek(&pool->state) != MPPOOL_RUN) {
 		mpp_pool_unlock(pool);
@@ -382,10 +390,10 @@ MPP_PUBLIC int mppool_close(mppool *pool)
 
 MPP_PUBLIC int mppool_terminate(mppool *pool)
 {
-	if (!pool)
-		return EINVAL;
-	if (mpp_pool_is_foreign(pool))
-		return MPPOOL_EFORKED;
+	int error = check_pool(pool);
+
+	if (error)
+		return mpp_report(error);
 	mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
 	return 0;
 }
@@ -415,17 +423,21 @@ static int await_idle(mppool *pool, int64_t deadline)
 	return idle ? 0 : ETIMEDOUT;
 }
 
-MPP_PUBLIC int mppool_wait_idle(mppool *pool, double timeout)
+static int wait_idle(mppool *pool, double timeout)
 {
 	int64_t deadline;
+	int error = check_pool(pool);
 
-	if (!pool || mpp_deadline(timeout, &deadline) != 0)
-		return EINVAL;
-	if (mpp_pool_is_foreign(pool))
-		return MPPOOL_EFORKED;
-	if (mpp_frame_at_work(pool))
-		return EDEADLK;
-	return await_idle(pool, deadline);
+	if (!error)
+		error = mpp_fail_timeout(timeout, &deadline);
+	if (!error && mpp_frame_at_work(pool))
+		error = mpp_fail(EDEADLK, "a thread that is at work for the pool would wait for itself");
+	return error ? error : await_idle(pool, deadline);
+}
+
+MPP_PUBLIC int mppool_wait_idle(mppool *pool, double timeout)
+{
+	return mpp_report(wait_idle(pool, timeout));
 }
 
 /* Predicate: no thread is left and one caller has joined them all. gone_word changes with both. */
@@ -459,19 +471,23 @@ static int await_threads(mppool *pool, int64_t deadline)
 	return 0;
 }
 
-MPP_PUBLIC int mppool_join(mppool *pool, double timeout)
+static int join(mppool *pool, double timeout)
 {
 	int64_t deadline;
+	int error = check_pool(pool);
 
-	if (!pool || mpp_deadline(timeout, &deadline) != 0)
-		return EINVAL;
-	if (mpp_pool_is_foreign(pool))
-		return MPPOOL_EFORKED;
-	if (mpp_load(&pool->state) == MPPOOL_RUN)
-		return MPPOOL_ERUNNING;
-	if (mpp_frame_in_pool(pool))
-		return EDEADLK;
-	return await_threads(pool, deadline);
+	if (!error)
+		error = mpp_fail_timeout(timeout, &deadline);
+	if (!error && mpp_load(&pool->state) == MPPOOL_RUN)
+		error = mpp_fail(MPPOOL_ERUNNING, "the pool is still running: mppool_close() or mppool_terminate() first");
+	if (!error && mpp_frame_in_pool(pool))
+		error = mpp_fail(EDEADLK, "a thread that is at work for the pool would wait for itself");
+	return error ? error : await_threads(pool, deadline);
+}
+
+MPP_PUBLIC int mppool_join(mppool *pool, double timeout)
+{
+	return mpp_report(join(pool, timeout));
 }
 
 static void free_pool(mppool *pool)
@@ -544,7 +560,7 @@ MPP_PUBLIC int mppool_destroy(mppool *pool)
 	}
 	if (mpp_frame_in_pool(pool)) {
 		mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
-		return EDEADLK;
+		return mpp_report(mpp_fail(EDEADLK, "a thread that is at work for the pool cannot free it; it is terminated"));
 	}
 	if (mpp_load(&pool->state) == MPPOOL_RUN)
 		mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
@@ -554,20 +570,34 @@ MPP_PUBLIC int mppool_destroy(mppool *pool)
 
 /* -------------------------------------------------------------------------------------------------------- creation */
 
-static int check_options(const struct mppool_options *o)
+static int check_cpus(const struct mppool_options *o)
 {
-	if (o->workers < 0 || o->reserved != 0)
-		return EINVAL;
-	if (o->callback_mode != MPPOOL_CALLBACKS_THREAD && o->callback_mode != MPPOOL_CALLBACKS_POLL)
-		return EINVAL;
-	if ((o->flags & ~(unsigned)MPPOOL_CALLER_HELPS) || (o->flags && o->initializer))
-		return EINVAL;
-	if (!o->cpus != (o->ncpus == 0) || mpp_mul_overflows(o->ncpus, sizeof o->cpus[0]))
-		return EINVAL;
+	if (o->cpus && o->ncpus == 0)
+		return mpp_fail(EINVAL, "there is a vector cpus, and ncpus is 0");
+	if (!o->cpus && o->ncpus > 0)
+		return mpp_failf(EINVAL, "ncpus is %zu, and cpus is NULL", o->ncpus);
+	if (mpp_mul_overflows(o->ncpus, sizeof o->cpus[0]))
+		return mpp_failf(EINVAL, "ncpus is %zu, which is too many", o->ncpus);
 	for (size_t i = 0; i < o->ncpus; i++)
 		if (o->cpus[i] < 0)
-			return EINVAL;
+			return mpp_failf(EINVAL, "cpus[%zu] is %d", i, o->cpus[i]);
 	return 0;
+}
+
+static int check_options(const struct mppool_options *o)
+{
+	if (o->workers < 0)
+		return mpp_failf(EINVAL, "workers is %d, and must be positive, or 0 for the default", o->workers);
+	if (o->reserved != 0)
+		return mpp_fail(EINVAL, "reserved must be 0");
+	if (o->callback_mode != MPPOOL_CALLBACKS_THREAD && o->callback_mode != MPPOOL_CALLBACKS_POLL)
+		return mpp_failf(EINVAL, "callback_mode is %d, and must be MPPOOL_CALLBACKS_THREAD or MPPOOL_CALLBACKS_POLL",
+		                 o->callback_mode);
+	if (o->flags & ~(unsigned)MPPOOL_CALLER_HELPS)
+		return mpp_failf(EINVAL, "flags has unknown bits: %#x", o->flags & ~(unsigned)MPPOOL_CALLER_HELPS);
+	if (o->flags && o->initializer)
+		return mpp_fail(EINVAL, "MPPOOL_CALLER_HELPS cannot go with an initializer: callers are not initialized");
+	return check_cpus(o);
 }
 
 static size_t default_workers(void)
@@ -642,16 +672,28 @@ static void give_up(mppool *pool)
 	finish(pool);
 }
 
-MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_pool)
+/* The system has refused something. */
+static void why_not_created(int error, const mppool *pool)
+{
+	if (error == EAGAIN)
+		mpp_failf(error, "the system has no thread for a pool of %zu workers", mpp_peek(&pool->nworkers));
+	else if (error == EINVAL)
+		mpp_failf(error, "the system refuses a stack of %zu bytes (stack_size), or one of the cpus",
+		          pool->options.stack_size);
+	else
+		mpp_fail(error, mppool_strerror(error));
+}
+
+static int create(const struct mppool_options *options, mppool **ret_pool)
 {
 	struct mppool_options o = MPPOOL_OPTIONS_INIT;
 	mppool *pool;
 	int error = 0;
 
 	if (!ret_pool)
-		return EINVAL;
+		return mpp_fail(EINVAL, "there is no place for the pool: ret_pool is NULL");
 	if (options)
-		error = mpp_struct_copy(&o, options, sizeof o, sizeof o);
+		error = mpp_struct_copy(&o, options, sizeof o, sizeof o, "mppool_options");
 	if (!error)
 		error = check_options(&o);
 	if (!error)
@@ -675,10 +717,17 @@ MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_
 		error = MPPOOL_EBROKEN;
 	if (error) {
 		if (error == MPPOOL_EBROKEN)
-			mpp_last_error_set(mpp_pool_broken_error(pool));
+			mpp_last_error_set(error, mpp_pool_broken_error(pool));
+		else
+			why_not_created(error, pool);
 		give_up(pool);
 		return error;
 	}
 	*ret_pool = pool;
 	return 0;
+}
+
+MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_pool)
+{
+	return mpp_report(create(options, ret_pool));
 }

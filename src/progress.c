@@ -1,6 +1,8 @@
 /* layer 5: waiting with a bar that shows how far it is. */
 #include "wait.h"
 
+#include "iter.h"
+#include "memory.h"
 #include "output.h"
 
 #include <inttypes.h>
@@ -14,7 +16,8 @@
 #define SHORTEST_BAR 5
 
 struct progress {
-	mppool_result *result;
+	mppool_result *result;           /* one of the two */
+	mppool_iter *iter;
 	int fd;
 	const char *label;               /* or "" */
 	bool terminal;
@@ -239,12 +242,29 @@ static bool line_due(struct progress *p)
 	return due;
 }
 
+static void look(struct progress *p)
+{
+	if (p->iter)
+		p->iter->kind->progress(p->iter, &p->done, &p->total);
+	else
+		mppool_result_progress(p->result, &p->done, &p->total);
+	p->done = mpp_min(p->done, p->total);    /* the two were not looked up at once */
+}
+
+static void begin(struct progress *p)
+{
+	look(p);
+	p->first = p->done;
+	p->terminal = mpp_output_is_terminal(p->fd);
+	p->start = p->line_at = mpp_now();
+	p->tenth = p->total == MPPOOL_UNKNOWN ? 0 : share(p, 10);
+}
+
 static void show(struct progress *p, bool over)
 {
 	if (p->broken)
 		return;
-	mppool_result_progress(p->result, &p->done, &p->total);
-	p->done = mpp_min(p->done, p->total);    /* the two were not looked up at once */
+	look(p);
 	if (p->terminal)
 		draw_bar(p, over);
 	else if (line_due(p) || over)
@@ -274,20 +294,83 @@ static int wait_and_show(struct progress *p, int64_t deadline)
 	return code;
 }
 
-MPP_PUBLIC int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout)
+static int progress_bar(mppool_result *result, int fd, const char *label, double timeout)
 {
 	struct progress p = {.result = result, .fd = fd, .label = label ? label : ""};
 	int64_t deadline;
 	int error;
 
-	if (!result || mpp_deadline(timeout, &deadline) != 0)
+	if (mpp_fail_timeout(timeout, &deadline) != 0)
 		return EINVAL;
-	error = mppool_result_progress(result, &p.first, &p.total);
+	error = mppool_result_progress(result, NULL, NULL);
 	if (error)
 		return error;
-	p.done = p.first;
-	p.terminal = mpp_output_is_terminal(fd);
-	p.start = p.line_at = mpp_now();
-	p.tenth = p.total == MPPOOL_UNKNOWN ? 0 : share(&p, 10);
+	begin(&p);
 	return wait_and_show(&p, deadline);
+}
+
+MPP_PUBLIC int mppool_result_progress_bar(mppool_result *result, int fd, const char *label, double timeout)
+{
+	return mpp_report(progress_bar(result, fd, label, timeout));
+}
+
+/* ------------------------------------------------------------------------------------------------------- iterators */
+
+/* Several consumers may take at once: the one that comes first draws, the others go on. */
+struct mpp_bar {
+	struct progress p;               /* of the thread that has set `busy` */
+	int64_t drawn_at;                /* the same */
+	bool over;                       /* the same */
+	_Atomic bool busy;
+	char label[];
+};
+
+struct mpp_bar *mpp_bar_new(mppool_iter *iter, int fd, const char *label)
+{
+	size_t size = label ? strlen(label) + 1 : 1;
+	struct mpp_bar *bar = mpp_zalloc(sizeof *bar + size);
+
+	if (!bar)
+		return NULL;
+	if (label)
+		memcpy(bar->label, label, size);
+	bar->p.iter = iter;
+	bar->p.fd = fd;
+	bar->p.label = bar->label;
+	begin(&bar->p);
+	return bar;
+}
+
+static void show_bar(struct mpp_bar *bar, bool over)
+{
+	if (mpp_swap(&bar->busy, true))
+		return;
+	if (!bar->over && (over || mpp_now() - bar->drawn_at >= TICK)) {
+		show(&bar->p, over);
+		bar->drawn_at = mpp_now();
+		bar->over = over;
+	}
+	mpp_store(&bar->busy, false);
+}
+
+void mpp_bar_free(struct mpp_bar *bar)
+{
+	if (bar && !bar->over && bar->p.terminal)
+		erase_bar(&bar->p);
+	mpp_free(bar);
+}
+
+int mpp_bar_next(struct mpp_bar *bar, void *ret_result, size_t *ret_index, int64_t deadline)
+{
+	mppool_iter *iter = bar->p.iter;
+	int code;
+
+	for (;;) {
+		int64_t next = mpp_now() + TICK;
+
+		code = iter->kind->next(iter, ret_result, ret_index, deadline < next ? deadline : next);
+		show_bar(bar, code == MPPOOL_ESTOP);
+		if (code != ETIMEDOUT || deadline < next)
+			return code;
+	}
 }

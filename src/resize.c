@@ -110,13 +110,15 @@ static int resize_locked(mppool *pool, size_t n, struct mpp_failure **ret_failur
 	return error;
 }
 
-MPP_PUBLIC int mppool_resize(mppool *pool, int workers)
+static int resize(mppool *pool, int workers)
 {
 	struct mpp_failure *failure = NULL;
 	int error;
 
-	if (!pool || workers <= 0)
-		return EINVAL;
+	if (!pool)
+		return mpp_fail(EINVAL, "there is no pool: pool is NULL");
+	if (workers <= 0)
+		return mpp_failf(EINVAL, "a pool of %d workers would do nothing", workers);
 	if (mpp_pool_is_foreign(pool))
 		return MPPOOL_EFORKED;
 	mpp_lock(&pool->lock);
@@ -124,11 +126,18 @@ MPP_PUBLIC int mppool_resize(mppool *pool, int workers)
 	mpp_pool_unlock(pool);
 	mpp_workers_refill(pool);        /* a growth that failed may have been all that there was of workers */
 	if (error == MPPOOL_EBROKEN)
-		mpp_last_error_set(mpp_pool_broken_error(pool));
+		mpp_last_error_set(error, mpp_pool_broken_error(pool));
+	else if (error == EDEADLK)
+		mpp_fail(error, "a callback, an initializer or a finalizer would wait for the new initializers");
 	if (!failure)
 		return error;
 	if (!error)
-		mpp_last_error_set(&failure->error);
+		mpp_last_error_set(MPPOOL_EBROKEN, &failure->error);
 	mpp_failure_free(failure);
 	return error ? error : MPPOOL_EBROKEN;
+}
+
+MPP_PUBLIC int mppool_resize(mppool *pool, int workers)
+{
+	return mpp_report(resize(pool, workers));
 }

@@ -19,18 +19,25 @@ static const void *results_of(const struct mpp_job *job, size_t *ret_bytes)
 	return mpp_multi_of(job)->results;
 }
 
+static int no_result(void)
+{
+	return mpp_fail(EINVAL, "there is no result: the handle is NULL");
+}
+
 static int wait_for(struct mpp_job *job, double timeout, bool help_from_outside)
 {
 	int64_t deadline;
 
-	if (!job || mpp_deadline(timeout, &deadline) != 0)
+	if (!job)
+		return no_result();
+	if (mpp_fail_timeout(timeout, &deadline) != 0)
 		return EINVAL;
 	return mpp_job_is_foreign(job) ? MPPOOL_EFORKED : mpp_wait_for(job, deadline, help_from_outside);
 }
 
 MPP_PUBLIC int mppool_result_wait(mppool_result *result, double timeout)
 {
-	return wait_for(mpp_job_of(result), timeout, false);
+	return mpp_report(wait_for(mpp_job_of(result), timeout, false));
 }
 
 MPP_PUBLIC int mppool_result_get(mppool_result *result, void *ret_results, double timeout)
@@ -42,13 +49,13 @@ MPP_PUBLIC int mppool_result_get(mppool_result *result, void *ret_results, doubl
 
 	if (!error)
 		error = mpp_wait_outcome(job);
-	if (error || !ret_results)
-		return error;
+	if (!ret_results || (error && !(error == MPPOOL_ETASK && mpp_job_keeps_late(job))))
+		return mpp_report(error);
 	results = results_of(job, &bytes);
 	if (bytes > 0 && results && results != ret_results)
 		memcpy(ret_results, results, bytes);
 	mpp_job_taken(job);
-	return 0;
+	return mpp_report(error);
 }
 
 MPP_PUBLIC int mppool_result_ready(const mppool_result *result)
@@ -56,18 +63,23 @@ MPP_PUBLIC int mppool_result_ready(const mppool_result *result)
 	return result && has_ended(mpp_job_of(result));
 }
 
-MPP_PUBLIC int mppool_result_successful(const mppool_result *result, int *ret_successful)
+static int successful(const struct mpp_job *job, int *ret_successful)
 {
-	const struct mpp_job *job = mpp_job_of(result);
-
-	if (!result || !ret_successful)
-		return EINVAL;
+	if (!job)
+		return no_result();
+	if (!ret_successful)
+		return mpp_fail(EINVAL, "there is no place for the answer: ret_successful is NULL");
 	if (mpp_job_is_foreign(job))
 		return MPPOOL_EFORKED;
 	if (!has_ended(job))
 		return MPPOOL_ENOTREADY;
 	*ret_successful = mpp_job_outcome(job) == MPP_OK;
 	return 0;
+}
+
+MPP_PUBLIC int mppool_result_successful(const mppool_result *result, int *ret_successful)
+{
+	return mpp_report(successful(mpp_job_of(result), ret_successful));
 }
 
 MPP_PUBLIC const void *mppool_result_value(const mppool_result *result)
@@ -97,15 +109,14 @@ MPP_PUBLIC void *mppool_result_userdata(const mppool_result *result)
 static int cancel_single(struct mpp_job *job)
 {
 	mpp_or(&job->state, MPP_STOP);
+	mpp_stop_tell_job(job);
 	return mpp_single_cancel(job) ? 0 : EBUSY;
 }
 
-MPP_PUBLIC int mppool_result_cancel(mppool_result *result)
+static int cancel(struct mpp_job *job)
 {
-	struct mpp_job *job = mpp_job_of(result);
-
-	if (!result)
-		return EINVAL;
+	if (!job)
+		return no_result();
 	if (mpp_job_is_foreign(job))
 		return MPPOOL_EFORKED;
 	if (has_ended(job))
@@ -113,6 +124,11 @@ MPP_PUBLIC int mppool_result_cancel(mppool_result *result)
 	if (job->kind == MPP_SINGLE)
 		return cancel_single(job);
 	return mpp_multi_halt(mpp_multi_of(job), ECANCELED, true, false) ? 0 : EBUSY;
+}
+
+MPP_PUBLIC int mppool_result_cancel(mppool_result *result)
+{
+	return mpp_report(cancel(mpp_job_of(result)));
 }
 
 static size_t total_of(const struct mpp_job *job)
@@ -136,9 +152,9 @@ MPP_PUBLIC int mppool_result_progress(const mppool_result *result, size_t *ret_d
 	const struct mpp_job *job = mpp_job_of(result);
 
 	if (!result)
-		return EINVAL;
+		return mpp_report(no_result());
 	if (mpp_job_is_foreign(job))
-		return MPPOOL_EFORKED;
+		return mpp_report(MPPOOL_EFORKED);
 	if (ret_total)
 		*ret_total = total_of(job);
 	if (ret_done)

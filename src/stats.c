@@ -108,25 +108,46 @@ static void count_all(mppool *pool, struct mppool_counters *c)
 
 /* ----------------------------------------------------------------------------------------------------- public calls */
 
-MPP_PUBLIC int mppool_stats(const mppool *pool, struct mppool_counters *ret_counters)
+static int check_room(const struct mppool_counters *c)
+{
+	if (c->per_worker && c->per_worker_room == 0)
+		return mpp_fail(EINVAL, "there is an array per_worker, and per_worker_room is 0");
+	if (!c->per_worker && c->per_worker_room > 0)
+		return mpp_failf(EINVAL, "per_worker_room is %zu, and per_worker is NULL", c->per_worker_room);
+	if (c->per_worker && (c->per_worker_size < sizeof *c->per_worker || c->per_worker_size % 8 != 0))
+		return mpp_failf(EINVAL, "per_worker_size is %zu, and should be sizeof (struct mppool_worker_counters), %zu",
+		                 c->per_worker_size, sizeof *c->per_worker);
+	return 0;
+}
+
+static int stats(const mppool *pool, struct mppool_counters *ret_counters)
 {
 	struct mppool_counters c = MPPOOL_COUNTERS_INIT;
 	size_t size;
 
-	if (!pool || !ret_counters)
-		return EINVAL;
+	int error;
+
+	if (!pool)
+		return mpp_fail(EINVAL, "there is no pool: pool is NULL");
+	if (!ret_counters)
+		return mpp_fail(EINVAL, "there is no place for the counters: ret_counters is NULL");
 	if (mpp_pool_is_foreign(pool))
 		return MPPOOL_EFORKED;
 	memcpy(&size, ret_counters, sizeof size);
-	if (size < sizeof c)
+	if (mpp_struct_check(size, sizeof c, "mppool_counters") != 0)
 		return EINVAL;
 	c = *ret_counters;
-	if (!c.per_worker != (c.per_worker_room == 0) ||
-	    (c.per_worker && (c.per_worker_size < sizeof *c.per_worker || c.per_worker_size % 8 != 0)))
-		return EINVAL;
+	error = check_room(&c);
+	if (error)
+		return error;
 	count_all((mppool *)(uintptr_t)pool, &c);
 	*ret_counters = c;
 	return 0;
+}
+
+MPP_PUBLIC int mppool_stats(const mppool *pool, struct mppool_counters *ret_counters)
+{
+	return mpp_report(stats(pool, ret_counters));
 }
 
 static const char *const states[] = {"RUN", "CLOSE", "TERMINATE", "BROKEN"};     /* the first three are Python's words */
@@ -160,7 +181,7 @@ MPP_PUBLIC size_t mppool_describe(const mppool *pool, char *buffer, size_t size)
 		length = (size_t)snprintf(text, sizeof text, "<mppool.Pool NULL>");
 	} else {
 		length = describe_pool(pool, text, sizeof text);
-		if (mppool_stats(pool, &c) == 0)
+		if (stats(pool, &c) == 0)
 			length += describe_counters(&c, text + length, sizeof text - length);
 	}
 	if (size > 0) {

@@ -141,6 +141,8 @@ int mpp_stream_new(mppool *pool, struct mpp_func *func, const struct mpp_items *
 	set_places(s, options);
 	set_sizes(s, options);
 	mpp_lock_init(&s->turn, MPP_RANK_HANDLE);
+	mpp_lock_init(&s->bell_lock, MPP_RANK_STOP);
+	s->bell = (struct mpp_event)MPP_EVENT_INIT;
 	mpp_poke(&s->multi.pending, 1);          /* the drawing */
 	error = s->block_items > (size_t)PTRDIFF_MAX / 2 / item_size(s) ? EINVAL : 0;
 	if (!error)
@@ -177,6 +179,7 @@ void mpp_stream_fini(struct mpp_stream *s)
 		mpp_free(b);
 	}
 	mpp_free(s->spare);
+	mpp_event_close(&s->bell);
 	mpp_free(s);
 }
 
@@ -380,6 +383,16 @@ static struct mpp_block *block_to_draw_into(struct mpp_stream *s)
 	return fresh;
 }
 
+/* A pool that stops tells its generators so before it halts their calls. A generator that ended for that reason has not
+ * ended by itself: its call is halted here, if it is not yet. */
+static void halt_with_pool(const struct drawer *d)
+{
+	int code = mpp_frame_pool_stopped(d->frame);
+
+	if (code != 0)
+		mpp_multi_halt(&d->s->multi, code, true, false);
+}
+
 /* One item into its slot. */
 static int call_next(struct drawer *d, struct mpp_block *b)
 {
@@ -396,9 +409,11 @@ static int call_next(struct drawer *d, struct mpp_block *b)
 	mpp_frame_next(d->frame, index);
 	mpp_assert_unlocked();
 	d->calling = true;
-	code = s->multi.items.next(args, s->multi.items.state);
+	code = mpp_frame_code(d->frame, s->multi.items.next(args, s->multi.items.state));
 	d->calling = false;
 	mpp_job_returned(&s->multi.job);
+	if (code != 0)
+		halt_with_pool(d);
 	return code;
 }
 
@@ -600,6 +615,34 @@ static void signal_one(struct mpp_stream *s)
 {
 	mpp_add(&s->multi.signal, 1);
 	mpp_wake_one(&s->multi.signal);
+	mpp_stream_ring(s, true);
+}
+
+void mpp_stream_ring(struct mpp_stream *s, bool raised)
+{
+	if (mpp_likely(!mpp_load_seq(&s->has_bell)))
+		return;
+	mpp_lock(&s->bell_lock);
+	mpp_event_set(&s->bell, raised);
+	mpp_unlock(&s->bell_lock);
+}
+
+int mpp_stream_bell(struct mpp_stream *s, int *ret_fd)
+{
+	int error = 0;
+
+	mpp_lock(&s->bell_lock);
+	if (!mpp_event_is_open(&s->bell)) {
+		error = mpp_event_open(&s->bell);
+		if (!error) {
+			mpp_add(&s->waiters, 1);
+			mpp_store_seq(&s->has_bell, true);
+			mpp_event_set(&s->bell, true);   /* whoever looks first lowers it */
+		}
+	}
+	*ret_fd = error ? *ret_fd : s->bell.fd;
+	mpp_unlock(&s->bell_lock);
+	return error;
 }
 
 void mpp_stream_publish(struct mpp_stream *s, struct mpp_block *block, size_t index, int code,
@@ -671,10 +714,10 @@ static void hand_over(struct mpp_stream *s, struct mpp_block *b, size_t index, v
 	struct mpp_slot_head *slot = slot_at(b, index);
 	size_t size = s->multi.job.func->f.result_size;
 
-	if (slot->code == 0 && size > 0) {
-		if (ret_result)
-			memcpy(ret_result, result_at(s, b, index), size);
-	}
+	bool there = slot->code == 0 || s->multi.more.flags & MPPOOL_KEEP_LATE;  /* of other failures it is zero */
+
+	if (there && size > 0 && ret_result)
+		memcpy(ret_result, result_at(s, b, index), size);
 	if (ret_index)
 		*ret_index = index;
 	*ret_failure = slot->failure;

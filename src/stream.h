@@ -22,11 +22,16 @@
  *       a consumer that sleeps, or takes while others sleep, stores before it looks. An unordered stream's publisher
  *       wakes a consumer only if it is the first to set `news`; a consumer clears it before it looks. Whoever takes
  *       while others wait hands the news on, so one wake-up is enough for all.
+ *   S4  A descriptor for event loops, the bell, counts among the waiters from when it is opened. Whoever would wake a
+ *       consumer raises it. A consumer lowers it only when it has found nothing, and then looks again: as in S2, it
+ *       sees what came before that, or finds the bell raised afterwards. Taking does not lower it, so it may be raised
+ *       once without an item.
  *   S3  After an item's outcome is published its visitor touches the slot no more; the block goes when all its items
  *       were taken. */
 #ifndef MPP_STREAM_H
 #define MPP_STREAM_H
 
+#include "event.h"
 #include "iter.h"
 #include "multi.h"
 
@@ -78,6 +83,10 @@ struct mpp_stream {
 	_Atomic uint32_t news;           /* S2, unordered */
 	_Atomic(struct mpp_slot_head *) completed;       /* unordered: published, newest first */
 	_Atomic size_t skipped;          /* unordered: items that never ran */
+
+	struct mpp_lock bell_lock;
+	struct mpp_event bell;           /* bell_lock: S4 */
+	_Atomic bool has_bell;           /* bell_lock writes: it is open */
 };
 
 struct mpp_stream_options {
@@ -119,6 +128,10 @@ void mpp_stream_fini(struct mpp_stream *s);
 /* Consumers: one result. 0, MPPOOL_ETASK (*ret_failure is handed over), MPPOOL_ESTOP, the codes of the whole, or EAGAIN:
  * nothing yet. */
 int mpp_stream_take(struct mpp_stream *s, void *ret_result, size_t *ret_index, struct mpp_failure **ret_failure);
+
+/* S4. Opens the bell, raised, or finds it open: 0 or an errno value. */
+int mpp_stream_bell(struct mpp_stream *s, int *ret_fd);
+void mpp_stream_ring(struct mpp_stream *s, bool raised);         /* nothing where there is no bell */
 
 /* Has a consumer been told of the end? Visitors may still be about to report it. */
 bool mpp_stream_told(struct mpp_stream *s);

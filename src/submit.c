@@ -111,6 +111,25 @@ static void set_flags(const struct submission *sub, struct mpp_job *job)
 		job->flags |= MPP_REGISTERED;
 }
 
+/* Why a call was not accepted: said once the lock is free. */
+static int refused(mppool *pool, int error)
+{
+	static const char *const closed[] = {
+		[MPPOOL_RUN] = "the pool was closed", [MPPOOL_CLOSED] = "the pool was closed",
+		[MPPOOL_TERMINATED] = "the pool was terminated", [MPPOOL_BROKEN] = "the pool is broken"};
+
+	if (error == MPPOOL_EBROKEN)
+		mpp_last_error_set(error, mpp_pool_broken_error(pool));
+	else if (error == MPPOOL_ECLOSED)
+		mpp_fail(error, closed[mpp_load(&pool->state)]);
+	else if (error == MPPOOL_EFULL)
+		mpp_failf(error, "the queue is full: queue_limit is %zu", pool->options.queue_limit);
+	else if (error == ETIMEDOUT)
+		mpp_failf(error, "the queue was full for all of submit_timeout: queue_limit is %zu",
+		          pool->options.queue_limit);
+	return error;
+}
+
 /* A worker's own task goes to its own end of its own deque, while that worker serves: an initializer or a finalizer may
  * run tasks, too, but nobody looks there afterwards. 0, EAGAIN: not possible, or the refusal. */
 static int push_own(struct submission *sub, struct mpp_job *job)
@@ -205,11 +224,9 @@ static int accept(struct submission *sub, struct mpp_job *job)
 	mpp_trace_waited(&sub->full, MPP_TRACE_FULL, NULL);
 	mpp_trace_submitted(pool->trace, mpp_runq_count(&pool->runq));
 	mpp_pool_refill(pool);
-	if (error == MPPOOL_EBROKEN)
-		mpp_last_error_set(mpp_pool_broken_error(pool));
 	if (m && !error)
 		start_multi(m, closed);
-	return error;
+	return mpp_unlikely(error) ? refused(pool, error) : 0;
 }
 
 /* The caller runs the call itself, now: it is accepted as any other, but passes through no queue. */
@@ -225,12 +242,25 @@ static int accept_here(struct submission *sub, struct mpp_job *job)
 	if (!error)
 		mpp_pool_register_locked(pool, job);
 	mpp_pool_unlock(pool);
-	if (error == MPPOOL_EBROKEN)
-		mpp_last_error_set(mpp_pool_broken_error(pool));
-	return error;
+	return mpp_unlikely(error) ? refused(pool, error) : 0;
 }
 
 /* --------------------------------------------------------------------------------------------------------- options */
+
+#define KNOWN_FLAGS ((unsigned)(MPPOOL_NOWAIT | MPPOOL_FAIL_FAST | MPPOOL_KEEP_LATE))
+
+static int check_options(const struct mppool_call_options *o)
+{
+	if (o->priority < -1 || o->priority > 1)
+		return mpp_failf(EINVAL, "the priority is %d, and must be 1, 0 or -1", o->priority);
+	if (o->flags & ~KNOWN_FLAGS)
+		return mpp_failf(EINVAL, "flags has unknown bits: %#x", o->flags & ~KNOWN_FLAGS);
+	if (o->task_timeout != o->task_timeout)
+		return mpp_fail(EINVAL, "task_timeout is not a number");
+	if (o->submit_timeout != o->submit_timeout)
+		return mpp_fail(EINVAL, "submit_timeout is not a number");
+	return 0;
+}
 
 static int get_options(struct submission *sub, const struct mppool_call_options *options)
 {
@@ -241,12 +271,11 @@ static int get_options(struct submission *sub, const struct mppool_call_options 
 	sub->deadline = MPP_NEVER;
 	if (!options)
 		return 0;
-	error = mpp_struct_copy(o, options, sizeof *o, sizeof *o);
+	error = mpp_struct_copy(o, options, sizeof *o, sizeof *o, "mppool_call_options");
+	if (!error)
+		error = check_options(o);
 	if (error)
 		return error;
-	if (o->priority < -1 || o->priority > 1 || o->flags & ~(unsigned)(MPPOOL_NOWAIT | MPPOOL_FAIL_FAST) ||
-	    o->task_timeout != o->task_timeout || o->submit_timeout != o->submit_timeout)
-		return EINVAL;
 	if (o->submit_timeout > 0)
 		mpp_deadline(o->submit_timeout, &sub->deadline);
 	sub->options = o;
@@ -256,7 +285,7 @@ static int get_options(struct submission *sub, const struct mppool_call_options 
 static int begin(struct submission *sub, mppool *pool, const struct mppool_call_options *options)
 {
 	if (!pool)
-		return EINVAL;
+		return mpp_fail(EINVAL, "there is no pool: pool is NULL");
 	if (mpp_pool_is_foreign(pool))
 		return MPPOOL_EFORKED;
 	sub->pool = pool;
@@ -298,10 +327,36 @@ static void detach_later(struct submission *sub, struct mpp_job *job, mppool_res
 static int check_args(const struct mpp_func *func, const void *const args[])
 {
 	if (func->f.nargs > 0 && !args)
-		return EINVAL;
+		return mpp_failf(EINVAL, "args is NULL, %s takes %zu argument%s", mpp_func_name(&func->f), func->f.nargs,
+		                 func->f.nargs == 1 ? "" : "s");
 	for (size_t i = 0; i < func->f.nargs; i++)
 		if (!args[i] && func->f.arg_size[i] > 0)
-			return EINVAL;
+			return mpp_failf(EINVAL, "the address of argument %zu of %s is NULL", i,
+			                 mpp_func_name(&func->f));
+	return 0;
+}
+
+static int check_may_wait(const mppool *pool)
+{
+	if (mpp_frame_in_callback(pool))
+		return mpp_fail(EDEADLK, "a callback must not wait for its own pool");
+	return 0;
+}
+
+/* drop_result is for results that nobody took, and a late one is both: failed, and there. */
+static int check_late(const struct submission *sub, const struct mpp_func *func)
+{
+	if (sub->options->flags & MPPOOL_KEEP_LATE && func->f.drop_result)
+		return mpp_failf(EINVAL, "MPPOOL_KEEP_LATE is not for functions with drop_result, such as %s",
+		                 mpp_func_name(&func->f));
+	return 0;
+}
+
+/* Of a call that waits: nobody would run its callbacks before it returns. */
+static int check_waiting_options(const struct mppool_call_options *o)
+{
+	if (o->callback || o->error_callback)
+		return mpp_fail(EINVAL, "a call that waits has no callbacks: callback and error_callback must be NULL");
 	return 0;
 }
 
@@ -338,6 +393,8 @@ static int new_single(struct submission *sub, const struct mppool_func *f, const
 	if (error)
 		return error;
 	error = check_args(func, args);
+	if (!error)
+		error = check_late(sub, func);
 	if (!error && with_more) {
 		more = mpp_alloc(sizeof *more);
 		if (more)
@@ -353,8 +410,8 @@ static int new_single(struct submission *sub, const struct mppool_func *f, const
 	return error ? error : ENOMEM;
 }
 
-MPP_PUBLIC int mppool_apply_async(mppool *pool, const struct mppool_func *func, const void *const args[],
-                                  const struct mppool_call_options *options, mppool_result **ret_result)
+static int apply_async(mppool *pool, const struct mppool_func *func, const void *const args[],
+                       const struct mppool_call_options *options, mppool_result **ret_result)
 {
 	struct submission sub;
 	struct mpp_job *job;
@@ -371,17 +428,20 @@ MPP_PUBLIC int mppool_apply_async(mppool *pool, const struct mppool_func *func, 
 	return error;
 }
 
-MPP_PUBLIC int mppool_apply(mppool *pool, const struct mppool_func *func, const void *const args[], void *ret_result)
+static int apply(mppool *pool, const struct mppool_func *func, const void *const args[],
+                 const struct mppool_call_options *options, void *ret_result)
 {
 	struct submission sub;
 	struct mpp_job *job;
-	int error = begin(&sub, pool, NULL);
+	int error = begin(&sub, pool, options);
 	bool here;
 
-	if (!error && mpp_frame_in_callback(pool))
-		error = EDEADLK;
 	if (!error)
-		error = new_single(&sub, func, args, false, &job);
+		error = check_may_wait(pool);
+	if (!error && options)
+		error = check_waiting_options(sub.options);
+	if (!error)
+		error = new_single(&sub, func, args, options != NULL, &job);
 	if (error)
 		return error;
 	here = mpp_wait_helps_from_outside(pool);
@@ -392,13 +452,30 @@ MPP_PUBLIC int mppool_apply(mppool *pool, const struct mppool_func *func, const 
 	}
 	await_own(job, here);
 	error = mpp_wait_outcome(job);
-	if (error == 0 && ret_result) {
+	if (ret_result && (error == 0 || mpp_job_keeps_late(job))) {
 		if (job->func->f.result_size > 0)
 			memcpy(ret_result, mpp_single_result(job), job->func->f.result_size);
 		mpp_job_taken(job);
 	}
 	mpp_job_detach(job);
 	return error;
+}
+
+MPP_PUBLIC int mppool_apply_async(mppool *pool, const struct mppool_func *func, const void *const args[],
+                                  const struct mppool_call_options *options, mppool_result **ret_result)
+{
+	return mpp_report(apply_async(pool, func, args, options, ret_result));
+}
+
+MPP_PUBLIC int mppool_apply(mppool *pool, const struct mppool_func *func, const void *const args[], void *ret_result)
+{
+	return mpp_report(apply(pool, func, args, NULL, ret_result));
+}
+
+MPP_PUBLIC int mppool_apply_with(mppool *pool, const struct mppool_func *func, const void *const args[],
+                                 void *ret_result, const struct mppool_call_options *options)
+{
+	return mpp_report(apply(pool, func, args, options, ret_result));
 }
 
 /* ------------------------------------------------------------------------------------------------- map and starmap */
@@ -412,14 +489,26 @@ struct map_call {
 	bool keep;               /* results that the caller has no array for */
 };
 
+static int check_arity(const struct map_call *call, const struct mpp_func *func)
+{
+	if (call->nargs == 1 && func->f.nargs != 1)
+		return mpp_failf(EINVAL, "map is for functions of one argument, %s takes %zu: use starmap",
+		                 mpp_func_name(&func->f), func->f.nargs);
+	return 0;
+}
+
 static int check_map(const struct map_call *call, const struct submission *sub, const struct mpp_func *func,
                      const struct mpp_items *items)
 {
-	if (call->nargs == 1 && func->f.nargs != 1)
-		return EINVAL;
+	const char *array = call->results ? "results" : "codes";
+
 	if (!call->results && !sub->options->codes)
 		return 0;
-	return items->length == MPPOOL_UNKNOWN || !mpp_items_fit(items->length, &func->f) ? EINVAL : 0;
+	if (items->length == MPPOOL_UNKNOWN)
+		return mpp_failf(EINVAL, "nobody knows how long %s must be: the generator has no length", array);
+	if (!mpp_items_fit(items->length, &func->f))
+		return mpp_failf(EINVAL, "%s has no room for %zu items", array, items->length);
+	return 0;
 }
 
 static int new_stream(struct submission *sub, struct mpp_func *func, const struct mpp_items *items,
@@ -444,7 +533,11 @@ static int new_map(struct submission *sub, const struct map_call *call, struct m
 
 	if (error)
 		return error;
-	error = mpp_items_get(call->items, &func->f, &items);
+	error = check_arity(call, func);
+	if (!error)
+		error = check_late(sub, func);
+	if (!error)
+		error = mpp_items_get(call->items, &func->f, &items);
 	if (!error)
 		error = check_map(call, sub, func, &items);
 	o.results = func->f.result_size > 0 ? call->results : NULL;
@@ -461,7 +554,7 @@ static int new_map(struct submission *sub, const struct map_call *call, struct m
 	return 0;
 }
 
-static int map_async(mppool *pool, const struct map_call *call, const struct mppool_call_options *options,
+static int submit_map(mppool *pool, const struct map_call *call, const struct mppool_call_options *options,
                      mppool_result **ret_result)
 {
 	struct submission sub;
@@ -479,18 +572,20 @@ static int map_async(mppool *pool, const struct map_call *call, const struct mpp
 	return error;
 }
 
-static int map_and_wait(mppool *pool, const struct map_call *call)
+static int map_and_wait(mppool *pool, const struct map_call *call, const struct mppool_call_options *options)
 {
 	struct submission sub;
 	struct mpp_multi *m;
-	int error = begin(&sub, pool, NULL);
+	int error = begin(&sub, pool, options);
 
+	if (!error)
+		error = check_waiting_options(sub.options);
 	if (!error)
 		error = new_map(&sub, call, &m);
 	if (error)
 		return error;
-	if (!is_empty(&m->job) && mpp_frame_in_callback(pool))
-		error = EDEADLK;
+	if (!is_empty(&m->job))
+		error = check_may_wait(pool);
 	if (!error)
 		error = accept(&sub, &m->job);
 	if (error) {
@@ -508,7 +603,7 @@ MPP_PUBLIC int mppool_map(mppool *pool, const struct mppool_func *func, const st
 {
 	struct map_call call = {func, items, results, chunksize, 1, false};
 
-	return map_and_wait(pool, &call);
+	return mpp_report(map_and_wait(pool, &call, NULL));
 }
 
 MPP_PUBLIC int mppool_starmap(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
@@ -516,7 +611,23 @@ MPP_PUBLIC int mppool_starmap(mppool *pool, const struct mppool_func *func, cons
 {
 	struct map_call call = {func, items, results, chunksize, SIZE_MAX, false};
 
-	return map_and_wait(pool, &call);
+	return mpp_report(map_and_wait(pool, &call, NULL));
+}
+
+MPP_PUBLIC int mppool_map_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
+                               void *results, size_t chunksize, const struct mppool_call_options *options)
+{
+	struct map_call call = {func, items, results, chunksize, 1, false};
+
+	return mpp_report(map_and_wait(pool, &call, options));
+}
+
+MPP_PUBLIC int mppool_starmap_with(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
+                                   void *results, size_t chunksize, const struct mppool_call_options *options)
+{
+	struct map_call call = {func, items, results, chunksize, SIZE_MAX, false};
+
+	return mpp_report(map_and_wait(pool, &call, options));
 }
 
 MPP_PUBLIC int mppool_map_async(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
@@ -525,7 +636,7 @@ MPP_PUBLIC int mppool_map_async(mppool *pool, const struct mppool_func *func, co
 {
 	struct map_call call = {func, items, results, chunksize, 1, true};
 
-	return map_async(pool, &call, options, ret_result);
+	return mpp_report(submit_map(pool, &call, options, ret_result));
 }
 
 MPP_PUBLIC int mppool_starmap_async(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,
@@ -534,7 +645,7 @@ MPP_PUBLIC int mppool_starmap_async(mppool *pool, const struct mppool_func *func
 {
 	struct map_call call = {func, items, results, chunksize, SIZE_MAX, true};
 
-	return map_async(pool, &call, options, ret_result);
+	return mpp_report(submit_map(pool, &call, options, ret_result));
 }
 
 /* ------------------------------------------------------------------------------------------------------------ imap */
@@ -549,7 +660,13 @@ static int check_imap(const struct submission *sub, mppool_iter **ret_iter)
 {
 	const struct mppool_call_options *o = sub->options;
 
-	return !ret_iter || o->callback || o->error_callback || o->codes ? EINVAL : 0;
+	if (!ret_iter)
+		return mpp_fail(EINVAL, "there is no place for the iterator: ret_iter is NULL");
+	if (o->callback || o->error_callback)
+		return mpp_fail(EINVAL, "iterators have no callbacks: callback and error_callback must be NULL");
+	if (o->codes)
+		return mpp_fail(EINVAL, "iterators hand out each code: codes must be NULL");
+	return 0;
 }
 
 static int new_imap(struct submission *sub, const struct imap_call *call, struct mpp_multi **ret_multi)
@@ -562,7 +679,9 @@ static int new_imap(struct submission *sub, const struct imap_call *call, struct
 	if (error)
 		return error;
 	o.workers = mpp_peek(&sub->pool->nworkers);
-	error = mpp_items_get(call->items, &func->f, &items);
+	error = check_late(sub, func);
+	if (!error)
+		error = mpp_items_get(call->items, &func->f, &items);
 	if (!error)
 		error = new_stream(sub, func, &items, &o, ret_multi);
 	if (error) {
@@ -573,8 +692,8 @@ static int new_imap(struct submission *sub, const struct imap_call *call, struct
 	return 0;
 }
 
-static int imap(mppool *pool, const struct imap_call *call, const struct mppool_call_options *options,
-                mppool_iter **ret_iter)
+static int submit_imap(mppool *pool, const struct imap_call *call, const struct mppool_call_options *options,
+                       mppool_iter **ret_iter)
 {
 	struct submission sub;
 	struct mpp_multi *m;
@@ -593,6 +712,17 @@ static int imap(mppool *pool, const struct imap_call *call, const struct mppool_
 	if (error)
 		mpp_job_refuse(&m->job);
 	return error;
+}
+
+/* A loop until MPPOOL_ESTOP ends, although the program did not look at the code of this call. */
+static int imap(mppool *pool, const struct imap_call *call, const struct mppool_call_options *options,
+                mppool_iter **ret_iter)
+{
+	int error = submit_imap(pool, call, options, ret_iter);
+
+	if (mpp_unlikely(error) && ret_iter)
+		*ret_iter = NULL;
+	return mpp_report(error);
 }
 
 MPP_PUBLIC int mppool_imap(mppool *pool, const struct mppool_func *func, const struct mppool_iterable *items,

@@ -110,7 +110,8 @@ enum mpp_rank {
 	MPP_RANK_JOB,            /* a job's claims */
 	MPP_RANK_POOL,           /* a pool's queue, sleepers and life */
 	MPP_RANK_MEMORY,         /* the process-wide stores */
-	MPP_RANK_TRACE           /* trace files */
+	MPP_RANK_TRACE,          /* trace files */
+	MPP_RANK_STOP            /* who is to be told to stop */
 };
 
 struct mpp_lock {

@@ -13,8 +13,8 @@ int mpp_wait_outcome(const struct mpp_job *job)
 {
 	int code = mpp_outcome_code(mpp_job_outcome(job));
 
-	if (code == MPPOOL_ETASK || code == MPPOOL_EITER || code == MPPOOL_EBROKEN)
-		mpp_last_error_set(mpp_job_error(job));
+	if (mpp_unlikely(code))
+		mpp_last_error_set(code, mpp_job_error(job));
 	return code;
 }
 
@@ -230,9 +230,9 @@ int mpp_wait_for(struct mpp_job *job, int64_t deadline, bool help_from_outside)
 	if (mpp_load(&job->state) & MPP_ENDED)
 		return 0;
 	if (deadline == 0)
-		return ETIMEDOUT;
+		return mpp_fail(ETIMEDOUT, "the result is not ready yet");
 	if (mpp_wait_is_deadlock(job))
-		return EDEADLK;
+		return mpp_fail(EDEADLK, "a task or a callback would wait here for what it keeps from ending itself");
 	mpp_trace_wait(&wait, job->pool);
 	result = help_and_wait(job, deadline, help_from_outside);
 	mpp_trace_waited(&wait, MPP_TRACE_WAIT, job->func);

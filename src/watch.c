@@ -70,6 +70,7 @@ enum wake { NOBODY, ONE, EVERYBODY };
 static enum wake signal_locked(struct mpp_group *g, enum wake wake)
 {
 	mpp_add(&g->signal, 1);
+	mpp_event_set(&g->bell, true);
 	if (g->sleepers == 0)
 		return NOBODY;
 	return g->insiders > 0 ? EVERYBODY : wake;
@@ -283,6 +284,7 @@ int mpp_group_init(struct mpp_group *g, size_t n)
 		return ENOMEM;
 	g->n = n;
 	g->pending = n;
+	g->bell = (struct mpp_event)MPP_EVENT_INIT;
 	return 0;
 }
 
@@ -297,6 +299,7 @@ void mpp_group_fini(struct mpp_group *g)
 		g->parties = p->next;
 		mpp_free(p);
 	}
+	mpp_event_close(&g->bell);
 	mpp_free(g->watches);
 }
 
@@ -425,6 +428,8 @@ int mpp_group_take(struct mpp_group *g, struct mpp_watch **ret_watch)
 		mpp_group_lock(g);
 		w = pop_locked(g);
 		code = w ? 0 : empty_locked(g);
+		if (code == EAGAIN)
+			mpp_event_set(&g->bell, false);
 		if (w && g->ready == 0 && enough_locked(g))
 			wake = signal_locked(g, EVERYBODY);      /* that was the last: the others wait in vain */
 		mpp_group_unlock(g);
@@ -432,6 +437,21 @@ int mpp_group_take(struct mpp_group *g, struct mpp_watch **ret_watch)
 	} while (w && !mpp_watch_remove(w));     /* freed at the last moment: not handed out */
 	*ret_watch = w;
 	return code;
+}
+
+int mpp_group_bell(struct mpp_group *g, int *ret_fd)
+{
+	int error = 0;
+
+	mpp_group_lock(g);
+	if (!mpp_event_is_open(&g->bell)) {
+		error = mpp_event_open(&g->bell);
+		mpp_event_set(&g->bell, true);   /* whoever looks first lowers it */
+	}
+	if (!error)
+		*ret_fd = g->bell.fd;
+	mpp_group_unlock(g);
+	return error;
 }
 
 bool mpp_group_cancel(struct mpp_group *g)

@@ -25,6 +25,7 @@
 #ifndef MPP_WATCH_H
 #define MPP_WATCH_H
 
+#include "event.h"
 #include "sync.h"
 
 struct mpp_job;
@@ -72,6 +73,7 @@ struct mpp_group {
 	/* Changes under the group's lock whenever mpp_group_enough() may have become true, something to help with came, or
 	 * a result was freed. Those who wait for any of these sleep on it. */
 	_Atomic uint32_t signal;
+	struct mpp_event bell;           /* the group's lock: raised while something may be taken, once it is open */
 };
 
 /* ------------------------------------------------------------------------------------------------------- the table */
@@ -129,6 +131,9 @@ int mpp_group_sleep(struct mpp_group *g, uint32_t word, bool inside, int64_t dea
 
 /* The next that is ready: 0; MPPOOL_ESTOP, or ECANCELED once; EAGAIN: nothing yet. */
 int mpp_group_take(struct mpp_group *g, struct mpp_watch **ret_watch);
+
+/* Opens the bell, or finds it open: 0 or an errno value. */
+int mpp_group_bell(struct mpp_group *g, int *ret_fd);
 
 /* Hands out nothing more but what is ready. False: all are, or it was done before. */
 bool mpp_group_cancel(struct mpp_group *g);

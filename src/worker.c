@@ -314,7 +314,7 @@ static void initialize(struct service *s)
 		s->base.frame.role = MPP_INITIALIZER;
 		mpp_assert_unlocked();
 		mpp_trace_begin(s->w->row, &span);
-		code = o->initializer(o->initarg, &s->w->state);
+		code = mpp_frame_code(&s->base.frame, o->initializer(o->initarg, &s->w->state));
 		mpp_pool_returned(s->w->pool);
 		mpp_trace_end(s->w->row, &span, MPP_TRACE_INITIALIZER, NULL, 0, 0);
 		s->base.frame.role = MPP_IDLE;

@@ -78,7 +78,9 @@ fi
 	quietly "make as $user" $as $MAKE -s all
 	quietly "make check as $user" $as $MAKE -s check
 	quietly "make install as $user" $as $MAKE -s install DESTDIR="$stage"
-	test -f "$stage/usr/include/mppool.h" || fail "no header was installed"
+	for header in mppool.h mppool-sugar.h mppool.hpp; do
+		test -f "$stage/usr/include/$header" || fail "no $header was installed"
+	done
 	quietly "make installcheck as $user" $as $MAKE -s installcheck DESTDIR="$stage"
 	quietly "make uninstall as $user" $as $MAKE -s uninstall DESTDIR="$stage"
 	left=$(find "$stage" ! -type d -o -name '*mppool*')

@@ -12,7 +12,7 @@ limit=
 if timeout 1 true 2>/dev/null; then
 	limit="timeout $((60 * MPPOOL_TEST_TIMEOUT_FACTOR))"
 fi
-sugar=$srcdir/tests/header_sugar.c
+sources="header_sugar header_typed"
 warnings='-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wcast-qual -Werror'
 
 printf '#include <mppool.h>\n#include <mppool.h>\nint main(void) { return MPPOOL_RUN; }\n' >"$tmp/alone.c"
@@ -34,16 +34,17 @@ check()
 	language=$1
 	standard=$2
 	shift 2
-	rm -f "$tmp/object.o"
+	rm -f "$tmp"/*.o
 	if ! "$@" -x "$language" -std="$standard" -c "$tmp/empty.c" -o "$tmp/empty.o" 2>/dev/null; then
 		echo "skipped: $* does not know $standard"
 		return 1
 	fi
-	for source in "$tmp/alone.c" "$sugar"; do
+	cp "$srcdir"/tests/header_*.c "$tmp"
+	for source in alone $sources; do
 		# shellcheck disable=SC2086
-		if ! "$@" -x "$language" -std="$standard" -g -O2 $warnings -I"$srcdir/include" -c "$source" \
-			-o "$tmp/object.o"; then
-			echo "FAILED: $* -std=$standard $source"
+		if ! "$@" -x "$language" -std="$standard" -g -O2 $warnings -I"$srcdir/include" -c "$tmp/$source.c" \
+			-o "$tmp/$source.o"; then
+			echo "FAILED: $* -std=$standard $source.c"
 			status=1
 			return 1
 		fi
@@ -51,19 +52,62 @@ check()
 	echo "compiled by $*: $standard"
 }
 
-# run COMPILER...: links the last object, and runs it. With sanitizers only the compiler that made the library can.
+# run COMPILER...: links the last objects, and runs them. With sanitizers only the compiler that made the library can.
 run()
 {
 	test -z "$SAN_CFLAGS" || test "$*" = "$CC" || return
-	# shellcheck disable=SC2086
-	if ! $LIBTOOL --silent --tag=CC --mode=link "$@" $SAN_CFLAGS -o "$tmp/sugar" "$tmp/object.o" libmppool.la \
-		$PTHREAD_LIBS; then
-		echo "FAILED: linking with $*"
-		status=1
-	elif ! $limit "$tmp/sugar"; then
-		echo "FAILED: running what $* made as $language by $standard"
-		status=1
-	fi
+	for source in $sources; do
+		# shellcheck disable=SC2086
+		if ! $LIBTOOL --silent --tag=CC --mode=link "$@" $SAN_CFLAGS -o "$tmp/program" "$tmp/$source.o" \
+			libmppool.la $PTHREAD_LIBS; then
+			echo "FAILED: linking $source with $*"
+			status=1
+		elif ! $limit "$tmp/program"; then
+			echo "FAILED: running what $* made of $source as $language by $standard"
+			status=1
+		fi
+	done
+}
+
+# check_layer STANDARD COMPILER...: mppool.hpp, by its test and by the example.
+check_layer()
+{
+	standard=$1
+	shift
+	for source in "$srcdir/tests/cplusplus.cc" "$srcdir/examples/squares.cc"; do
+		object=${source##*/}
+		case $standard in
+		c++11|c++20) make="-O1 -c -o $tmp/${object%.cc}.o" ;;
+		*) make=-fsyntax-only ;;
+		esac
+		# shellcheck disable=SC2086
+		if ! "$@" -std="$standard" -g $warnings -I"$srcdir/include" "$source" $make; then
+			echo "FAILED: $* -std=$standard $source"
+			status=1
+		fi
+	done
+}
+
+# With sanitizers only the compiler that made the library can, and that is one for C.
+run_layer()
+{
+	test -z "$SAN_CFLAGS" || return 0
+	for program in cplusplus squares; do
+		test -f "$tmp/$program.o" || continue
+		# shellcheck disable=SC2086
+		if ! $LIBTOOL --silent --tag=CC --mode=link "$@" -o "$tmp/program" "$tmp/$program.o" libmppool.la \
+			$PTHREAD_LIBS; then
+			echo "FAILED: linking $program with $*"
+			status=1
+		elif ! $limit "$tmp/program" >"$tmp/output"; then
+			echo "FAILED: running what $* made of $program.cc by $standard"
+			status=1
+		elif test "$program" = squares && ! grep -q '^item 2: negative$' "$tmp/output"; then
+			echo "FAILED: examples/squares.cc prints"
+			cat "$tmp/output"
+			status=1
+		fi
+	done
 }
 
 # Nothing but the type is at fault: of bytes all is well.
@@ -96,13 +140,17 @@ done
 for cxx in ${CXX:+"$CXX"} ${CLANGXX:+"$CLANGXX"}; do
 	# shellcheck disable=SC2086
 	check_types $cxx
-	for standard in c++14 c++17 c++11 c++20; do
+	for standard in c++14 c++17 c++11 c++2b c++20; do
 		# shellcheck disable=SC2086
 		check c++ "$standard" $cxx || continue
+		# shellcheck disable=SC2086
+		check_layer "$standard" $cxx
 		case $standard in
 		c++11|c++20)
 			# shellcheck disable=SC2086
 			run $cxx
+			# shellcheck disable=SC2086
+			run_layer $cxx
 		esac
 	done
 done

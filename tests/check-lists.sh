@@ -21,8 +21,10 @@ listed()
 	done
 }
 
-listed include/*.h src/*.[ch] bench/*.[ch] man/*.[0-9] man/html.* man/*.css examples/README examples/*.[ch] \
+listed include/*.h* src/*.[ch] bench/*.[ch] man/*.[0-9] man/html.* man/*.css examples/README examples/*.[ch] \
+	examples/*.cc \
 	examples/*/*.[ch] examples/*/*.py \
-	tests/*.[ch] tests/*.sh tests/*.awk tests/expected/* tests/sched/*.[ch] tests/sched/README \
+	tests/*.[ch] tests/*.cc tests/mistakes/* tests/*.sh tests/*.awk tests/expected/* tests/sched/*.[ch] \
+	tests/sched/README \
 	tests/fuzz/*.[ch] tests/fuzz/README tests/models/*.pml tests/planted.* tools/*.[ch]
 exit $status

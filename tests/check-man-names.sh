@@ -10,6 +10,7 @@ LC_ALL=C
 export LC_ALL
 status=0
 header=$srcdir/include/mppool.h
+sugar=$srcdir/include/mppool-sugar.h
 
 # words FILE...: each word in them that is a public name or looks like one.
 words()
@@ -21,10 +22,10 @@ words()
 # shellcheck disable=SC2086
 $CC -E -I"$srcdir/include" -include mppool.h -x c /dev/null >"$tmp/header.i" || exit 99
 {
-	sed -n 's/^#define \(MPPOOL_[A-Z0-9_]*[A-Z0-9]\)\([( ].*\)*$/\1/p' "$header"
-	$AWK '/^#/ { on = /mppool\.h/ } on' "$tmp/header.i" >"$tmp/own.i"
+	sed -n 's/^#define \(MPPOOL_[A-Z0-9_]*[A-Z0-9]\)\([( ].*\)*$/\1/p' "$header" "$sugar"
+	$AWK '/^#/ { on = /mppool(-sugar)?\.h/ } on' "$tmp/header.i" >"$tmp/own.i"
 	words "$tmp/own.i" | grep -v -e '_$'
-} | grep -v -x -e MPPOOL_H | sort -u >"$tmp/names"
+} | grep -v -x -e MPPOOL_H -e MPPOOL_SUGAR_H | sort -u >"$tmp/names"
 
 # In the manual as it is read, without the programs under EXAMPLES.
 for page in "$srcdir"/man/*.[0-9]; do
@@ -126,6 +127,8 @@ $AWK -f "$srcdir/tests/members.awk" "$tmp/own.i" | sed 's/\[[^]]*\]$//' >"$tmp/m
 : >"$tmp/described"
 members apply mppool_call_options
 members create mppool_options
+members imap mppool_call_options
+members map mppool_call_options
 members func mppool_func mppool_chunk
 members iterable mppool_column mppool_iterable
 members raise mppool_error

@@ -336,6 +336,54 @@ static void with_options(void) {}
 
 #endif
 
+/* ---------------------------------------------------------------------- contexts, addresses, ranges, typed failures */
+
+static double scaled(const struct row *by, double x) { return x * by->price; }
+static void count_row(int *counter, struct row *row) { *counter += row->count; }
+static int offset(const int *to, int x) { return x - *to; }
+static int constant(const int *x) { return *x; }
+static struct row row_of(int x)
+{
+	struct row row = {'r', 0, 0};
+
+	if (x < 0)
+		return MPPOOL_RAISE(struct row, EDOM, "no row %d", x);
+	row.count = x;
+	return row;
+}
+static const char *name_of(size_t x) { return x > 1 ? MPPOOL_RAISE(const char *, EDOM, "no name") : "name"; }
+
+MPPOOL_FUNC_WITH(func_with, double, scaled, const struct row *, double);
+MPPOOL_PROC_WITH(proc_with, count_row, int *, struct row *);
+MPPOOL_PURE_WITH(pure_with, int, offset, const int *, int);
+MPPOOL_FUNC_WITH(func_with_0, int, constant, const int *);
+MPPOOL_PURE_WITH(pure_with_0, int, constant, const int *);
+MPPOOL_FUNC(func_row_of, struct row, row_of, int);
+MPPOOL_FUNC(func_name_of, const char *, name_of, size_t);
+
+static void contexts(mppool *pool)
+{
+	static double prices[4] = {1, 2, 3, 4}, out[4];
+	static struct row rows[3] = {{'a', 0, 10}, {'b', 0, 20}, {'c', 0, 30}};
+	static const char *names[3];
+	const struct row by = {'x', 2.5, 0};
+	const int three = 3;
+	int counter = 0, differences[4] = {0, 0, 0, 0};
+
+	EXPECT(mppool_map(pool, MPPOOL_BIND(func_with, &by), MPPOOL_ARRAY(prices, 4), out, 0) == 0 && out[3] == 10);
+	EXPECT(mppool_map(pool, MPPOOL_BIND(proc_with, &counter), MPPOOL_ZIP(3, MPPOOL_ADDRESS(rows)), 0, 3) == 0);
+	EXPECT(counter == 60);
+	EXPECT(mppool_map(pool, MPPOOL_BIND(pure_with, &three), MPPOOL_ZIP(4, MPPOOL_RANGE(int, 5)), differences, 0) == 0);
+	EXPECT(differences[0] == 2 && differences[3] == 5);
+	EXPECT(mppool_starmap(pool, MPPOOL_BIND(func_with_0, &three), MPPOOL_TIMES(4), differences, 0) == 0);
+	EXPECT(mppool_starmap(pool, MPPOOL_BIND(pure_with_0, &three), MPPOOL_TIMES(4), differences, 0) == 0);
+	EXPECT(differences[0] == 3 && differences[3] == 3);
+	EXPECT(mppool_map(pool, &func_row_of, MPPOOL_ZIP(3, MPPOOL_RANGE(int, -1)), rows, 0) == MPPOOL_ETASK);
+	EXPECT(rows[0].count == 0 && rows[2].count == 1);
+	EXPECT(mppool_map(pool, &func_name_of, MPPOOL_ZIP(3, MPPOOL_RANGE(size_t, 0)), names, 0) == MPPOOL_ETASK);
+	EXPECT(strcmp(names[1], "name") == 0 && !names[2]);
+}
+
 int main(void)
 {
 	int turns = 0;
@@ -346,6 +394,7 @@ int main(void)
 		apply_all(pool);
 		apply_procedures(pool);
 		map_all(pool);
+		contexts(pool);
 		failures_have_messages(pool);
 		turns++;
 	} else {

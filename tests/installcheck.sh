@@ -150,6 +150,6 @@ if test -f "$DESTDIR$libdir/libmppool.a"; then
 	mkdir -p "$moved$cmakedir" "$moved$includedir"
 	cp "$DESTDIR$libdir/libmppool.a" "$moved$libdir"
 	cp "$DESTDIR$cmakedir"/*.cmake "$moved$cmakedir"
-	cp "$DESTDIR$includedir/mppool.h" "$moved$includedir"
+	cp "$DESTDIR$includedir"/mppool*.h* "$moved$includedir"
 	cmake_project "a static library that was moved" "$moved$cmakedir"
 fi

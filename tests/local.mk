@@ -20,11 +20,13 @@ black_tests = \
 	tests/test_poll \
 	tests/test_progress \
 	tests/test_races \
+	tests/test_reasons \
 	tests/test_resize \
 	tests/test_semantics \
 	tests/test_service \
 	tests/test_states \
 	tests/test_stats \
+	tests/test_stopping \
 	tests/test_streams \
 	tests/test_threads \
 	tests/test_trace
@@ -61,11 +63,13 @@ tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
+tests_test_reasons_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
 tests_test_service_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
+tests_test_stopping_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
 tests_test_threads_LDADD = $(black_libs)
 tests_test_trace_LDADD = $(black_libs)
@@ -111,6 +115,8 @@ script_tests = \
 	tests/check-man-code.sh \
 	tests/check-man-lint.sh \
 	tests/check-man-names.sh \
+	tests/check-mistakes.sh \
+	tests/check-patterns.sh \
 	tests/check-probes.sh \
 	tests/check-symbols.sh \
 	tests/event_loops.sh \
@@ -135,8 +141,10 @@ EXTRA_DIST += \
 	tests/models/park.pml \
 	tests/models/spans.pml \
 	tests/models/streams.pml \
+	tests/patterns.c \
 	tests/planted.py \
 	tests/planted.txt \
+	tests/cplusplus.cc \
 	tests/declarations.awk \
 	tests/members.awk \
 	tests/examples-common.sh \
@@ -168,8 +176,44 @@ EXTRA_DIST += \
 	tests/expected/wait_first_completed.txt \
 	tests/expected/work_requests.txt \
 	tests/header_sugar.c \
+	tests/header_typed.c \
 	tests/installcheck.sh \
+	tests/mistakes/another_result_type.c \
+	tests/mistakes/argument_of_another_type.c \
+	tests/mistakes/array_of_arrays.c \
+	tests/mistakes/array_of_structs.c \
+	tests/mistakes/callback_of_another_type.c \
+	tests/mistakes/code_of_apply.c \
+	tests/mistakes/code_of_apply_async.c \
+	tests/mistakes/code_of_create.c \
+	tests/mistakes/code_of_get.c \
+	tests/mistakes/code_of_imap.c \
+	tests/mistakes/code_of_join.c \
+	tests/mistakes/code_of_map.c \
+	tests/mistakes/code_of_next.c \
+	tests/mistakes/code_of_untyped_get.c \
+	tests/mistakes/code_of_untyped_map.c \
+	tests/mistakes/generator_for_another_task.c \
+	tests/mistakes/generator_of_another_type.c \
+	tests/mistakes/got_of_another_type.c \
+	tests/mistakes/inside_a_function.c \
+	tests/mistakes/items_of_another_type.c \
+	tests/mistakes/length_of_a_pointer.c \
+	tests/mistakes/mistakes.h \
+	tests/mistakes/next_of_another_type.c \
+	tests/mistakes/nine_arguments.c \
+	tests/mistakes/no_function.c \
+	tests/mistakes/no_result_type.c \
+	tests/mistakes/result_of_another_type.c \
+	tests/mistakes/results_are_too_few.c \
+	tests/mistakes/results_of_another_type.c \
+	tests/mistakes/sizeof_for_a_number.c \
+	tests/mistakes/state_of_another_type.c \
+	tests/mistakes/static_before.c \
+	tests/mistakes/too_few_arguments.c \
+	tests/mistakes/two_arrays_needed.c \
 	tests/results.awk \
+	tests/same_code.c \
 	tests/synopsis.awk
 
 # ---------------------------------------------------------------------------------------------------------- make check

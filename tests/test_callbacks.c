@@ -949,7 +949,7 @@ START_TEST(callback_that_frees_a_stream_does_not_wait_for_items_that_wait_for_it
 	gate_init(&circle.submitted);
 	gate_init(&circle.finished);
 	func.release = circle_release;
-	items.columns = &(const struct mppool_column){&x, sizeof x, sizeof x};
+	items.columns = &(const struct mppool_column){&x, sizeof x, sizeof x, MPPOOL_VALUES, 0};
 	items.finish = circle_finish;
 	items.state = &circle;
 	assert_ok(mppool_imap(circle.pool, &func, &items, 1, 0, NULL, &circle.iter));

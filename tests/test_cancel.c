@@ -87,7 +87,7 @@ static struct mppool_func work_func(struct work *work)
 }
 
 static const int numbers[N] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
-static const struct mppool_column numbers_column = {numbers, sizeof *numbers, sizeof *numbers};
+static const struct mppool_column numbers_column = {numbers, sizeof *numbers, sizeof *numbers, MPPOOL_VALUES, 0};
 
 static struct mppool_iterable work_items(struct work *work, size_t n)
 {

@@ -758,7 +758,7 @@ static _Noreturn void overflow(size_t stack_size, int frame, bool with_handler)
 	                                 .initializer = with_handler ? give_other_stack : NULL),
 	                  &pool))
 		_exit(44);
-	mppool_apply(pool, &func, MPPOOL_ARGS(&frame), NULL);
+	ignore_code(mppool_apply(pool, &func, MPPOOL_ARGS(&frame), NULL));
 	_exit(0);
 }
 

@@ -512,13 +512,14 @@ static int view_call(const void *const args[], void *result, void *context)
 	view->raised = mppool_raised();
 	view->code = mppool_map(pool, &inner, MPPOOL_ARRAY(xs, 3), NULL, 1);
 	view->error_code = mppool_last_error()->code;
-	mppool_apply(pool, &sqr_task, MPPOOL_ARGS(&y), &y);
+	ignore_code(mppool_apply(pool, &sqr_task, MPPOOL_ARGS(&y), &y));
 	view->raised_after = mppool_raised();
 	view->worker_after = mppool_worker_index();
 	view->index_after = mppool_item_index();
 	view->state_after = mppool_worker_state();
 	view->same_pool = pool && mppool_current() == pool;
 	view->stop = mppool_should_stop();
+	mppool_raise_undo();
 	return 0;
 }
 
@@ -656,7 +657,8 @@ static void run_of_other(struct leftover *left)
 	gate_wait(&left->taken);
 	gate_wait(&left->done);
 	thread_sleeps(left->name);
-	mppool_apply_async(left->pool, &left->elsewhere, MPPOOL_ARGS(&(int){0}), MPPOOL_CALL(.priority = 1), NULL);
+	ignore_code(mppool_apply_async(left->pool, &left->elsewhere, MPPOOL_ARGS(&(int){0}),
+	            MPPOOL_CALL(.priority = 1), NULL));
 	pthread_exit(NULL);
 }
 

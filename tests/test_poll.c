@@ -1712,7 +1712,7 @@ static void stress_submit(struct stress *stress, size_t seed)
 		if (i % 4 == 1)
 			mppool_result_cancel(result);
 		if (i % 4 == 2)
-			mppool_result_get(result, ys, MPPOOL_FOREVER);
+			ignore_code(mppool_result_get(result, ys, MPPOOL_FOREVER));
 		mppool_result_free(result);
 	}
 }
@@ -1743,7 +1743,7 @@ static void stress_thread(size_t i, void *arg)
 		return;
 	}
 	if (i == STRESS_SUBMITTERS)
-		mppool_fd(stress->pool, &fd);
+		ignore_code(mppool_fd(stress->pool, &fd));
 	stress_poll(stress);
 }
 

@@ -908,7 +908,8 @@ static void submit_and_check(struct load *load, unsigned *seed)
 	switch (dice(seed) % 3) {
 	case 0:
 		for (size_t i = 0; i < 20; i++)
-			mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&numbers[first + i]), NULL, &results[i]);
+			ignore_code(mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&numbers[first + i]), NULL,
+			            &results[i]));
 		for (size_t i = 0; i < 20; i++) {
 			code = mppool_result_get(results[i], &y, MPPOOL_FOREVER);
 			if (code ? !load->loses : y != 3 * (int)(first + i))
@@ -923,7 +924,8 @@ static void submit_and_check(struct load *load, unsigned *seed)
 				complain(load, __LINE__);
 		break;
 	default:
-		mppool_imap(load->pool, &func, MPPOOL_ARRAY(numbers + first, count), chunk, 10, NULL, &iter);
+		ignore_code(mppool_imap(load->pool, &func, MPPOOL_ARRAY(numbers + first, count), chunk, 10, NULL,
+		            &iter));
 		while ((code = mppool_iter_next(iter, &y, NULL, MPPOOL_FOREVER)) != MPPOOL_ESTOP) {
 			if (code ? !load->loses : y != 3 * ((int)first + n))
 				complain(load, __LINE__);

@@ -645,9 +645,9 @@ static int any_call(const void *const args[], void *result, void *context)
 	if (x % 50 == 49)
 		pthread_exit(NULL);
 	if (x % 10 == 8)
-		mppool_apply_async(mppool_current(), &func, MPPOOL_ARGS(&y), NULL, NULL);
+		ignore_code(mppool_apply_async(mppool_current(), &func, MPPOOL_ARGS(&y), NULL, NULL));
 	if (x % 10 == 6)
-		mppool_apply(mppool_current(), &func, MPPOOL_ARGS(&y), NULL);
+		ignore_code(mppool_apply(mppool_current(), &func, MPPOOL_ARGS(&y), NULL));
 	return x % 7 == 3 ? EDOM : 0;
 }
 
@@ -665,33 +665,36 @@ static void any_submit(struct load *load, unsigned *seed)
 
 	switch (dice(seed) % 8) {
 	case 0:
-		mppool_apply(load->pool, &func, MPPOOL_ARGS(&x), NULL);
+		ignore_code(mppool_apply(load->pool, &func, MPPOOL_ARGS(&x), NULL));
 		break;
 	case 1:
-		mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), x % 2 ? &options : NULL, NULL);
+		ignore_code(mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), x % 2 ? &options : NULL, NULL));
 		break;
 	case 2:
-		mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), x % 2 ? &options : NULL, &result);
+		ignore_code(mppool_apply_async(load->pool, &func, MPPOOL_ARGS(&x), x % 2 ? &options : NULL, &result));
 		break;
 	case 3:
-		mppool_map(load->pool, &func, MPPOOL_ARRAY(numbers, n), NULL, dice(seed) % 5);
+		ignore_code(mppool_map(load->pool, &func, MPPOOL_ARRAY(numbers, n), NULL, dice(seed) % 5));
 		break;
 	case 4:
-		mppool_map_async(load->pool, &func, MPPOOL_ARRAY(numbers, n), NULL, dice(seed) % 5, &options, &result);
+		ignore_code(mppool_map_async(load->pool, &func, MPPOOL_ARRAY(numbers, n), NULL, dice(seed) % 5,
+		            &options, &result));
 		break;
 	case 5:
-		mppool_imap(load->pool, &func, MPPOOL_ARRAY(numbers, n), dice(seed) % 5, dice(seed) % 9, NULL, &iter);
+		ignore_code(mppool_imap(load->pool, &func, MPPOOL_ARRAY(numbers, n), dice(seed) % 5,
+		            dice(seed) % 9, NULL, &iter));
 		break;
 	default:
 		source = (struct source)SOURCE(n);
 		const struct mppool_iterable items = source_items(&source);
-		mppool_imap_unordered(load->pool, &func, &items, dice(seed) % 5, dice(seed) % 9, NULL, &iter);
+		ignore_code(mppool_imap_unordered(load->pool, &func, &items, dice(seed) % 5, dice(seed) % 9,
+		            NULL, &iter));
 	}
 	if (result && dice(seed) % 2)
 		mppool_result_cancel(result);
 	mppool_result_free(result);
 	for (unsigned i = dice(seed) % 100; iter && i > 0; i--)
-		mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER);
+		ignore_code(mppool_iter_next(iter, NULL, NULL, MPPOOL_FOREVER));
 	mppool_iter_free(iter);
 }
 

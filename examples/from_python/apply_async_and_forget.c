@@ -48,7 +48,7 @@ int main(void)
 	for (int i = 0; i < N; i++) {
 		struct account *account = &accounts[i];
 
-		check(mppool_apply_async(pool, &interest_task, MPPOOL_ARGS(&account), NULL, NULL),
+		check(interest_task_apply_async(pool, account, NULL, NULL),
 		      "mppool_apply_async");
 	}
 	check(mppool_close(pool), "mppool_close");

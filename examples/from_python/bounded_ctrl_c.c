@@ -118,10 +118,10 @@ static void stop_watcher(struct watcher *watcher)
 /* 0, or MPPOOL_ECLOSED if the pool was terminated, before or while we waited for room. */
 static int submit(mppool *pool, int delay, struct ends *ends, unsigned flags)
 {
-	return mppool_apply_async(pool, &work_task, MPPOOL_ARGS(&delay),
-	                          MPPOOL_CALL(.callback = count_done, .error_callback = count_error, .userdata = ends,
-	                                      .flags = flags),
-	                          NULL);
+	return work_task_apply_async(pool, delay,
+	                             MPPOOL_CALL(.callback = count_done, .error_callback = count_error,
+	                                         .userdata = ends, .flags = flags),
+	                             NULL);
 }
 
 /* Returns how many were accepted. */

@@ -55,12 +55,12 @@ int main(void)
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 4), &pool), "mppool_create");
 	for (int i = 0; i < N; i++) {
 		ns[i] = i + 1;
-		check(mppool_apply_async(pool, &triangle_task, MPPOOL_ARGS(&ns[i]),
-		                         MPPOOL_CALL(.callback = add_up, .userdata = &one_by_one), NULL),
+		check(triangle_task_apply_async(pool, ns[i],
+		                                MPPOOL_CALL(.callback = add_up, .userdata = &one_by_one), NULL),
 		      "mppool_apply_async");
 	}
-	check(mppool_map_async(pool, &triangle_task, MPPOOL_ARRAY(ns, N), NULL, 0,
-	                       MPPOOL_CALL(.callback = add_up, .userdata = &at_once), NULL),
+	check(triangle_task_map_async(pool, ns, N, NULL, 0, MPPOOL_CALL(.callback = add_up, .userdata = &at_once),
+	                              NULL),
 	      "mppool_map_async");
 	check(mppool_close(pool), "mppool_close");
 	check(mppool_join(pool, MPPOOL_FOREVER), "mppool_join");

@@ -47,7 +47,7 @@ static int mistake(mppool *pool, const int *xs, int *ys)
 #elif MISTAKE == 2
 	return mppool_map(pool, square(3), MPPOOL_ARRAY(xs, 3), ys, 0);
 #else
-	return mppool_apply_async(pool, &square_task, MPPOOL_ARGS(xs), MPPOOL_CALL(.callback = answer), NULL);
+	return square_task_apply_async(pool, *xs, MPPOOL_CALL(.callback = answer), NULL);
 #endif
 }
 #endif
@@ -77,11 +77,10 @@ int main(void)
 	told("3. map is given no iterable", mppool_map(pool, &square_task, NULL, ys, 0));
 	puts("4. a callback that takes other arguments\n  the compiler complains");
 	told("5. nobody looks at the error",
-	     mppool_apply_async(pool, &fail_task, NULL,
-	                        MPPOOL_CALL(.error_callback = count_errors, .userdata = &errors), NULL));
+	     fail_task_apply_async(pool, MPPOOL_CALL(.error_callback = count_errors, .userdata = &errors), NULL));
 	told("6. join before close", mppool_join(pool, MPPOOL_FOREVER));
 	check(mppool_close(pool), "mppool_close");
-	told("7. a closed pool is given work", mppool_apply(pool, &square_task, MPPOOL_ARGS(xs), ys));
+	told("7. a closed pool is given work", square_task_apply(pool, *xs, ys));
 
 	check(mppool_join(pool, MPPOOL_FOREVER), "mppool_join");
 	check(mppool_destroy(pool), "mppool_destroy");

@@ -87,7 +87,7 @@ int main(void)
 		buffers[i] = texts[i];
 	}
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 8), &pool), "mppool_create");
-	check(mppool_map(pool, &load_task, MPPOOL_ARRAY(buffers, BUFFERS), reports, 0), "mppool_map");
+	check(load_task_map(pool, buffers, BUFFERS, reports, 0), "mppool_map");
 	check(mppool_destroy(pool), "mppool_destroy");
 
 	for (int i = 0; i < BUFFERS; i++) {

@@ -64,10 +64,10 @@ int main(void)
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &pool), "mppool_create");
 	for (size_t i = 0; i < n; i++)
-		check(mppool_apply_async(pool, &ship_task, MPPOOL_ARGS(&orders[i].pieces),
-		                         MPPOOL_CALL(.callback = shipped, .error_callback = refused,
-		                                     .userdata = &orders[i]),
-		                         NULL),
+		check(ship_task_apply_async(pool, orders[i].pieces,
+		                            MPPOOL_CALL(.callback = shipped, .error_callback = refused,
+		                                        .userdata = &orders[i]),
+		                            NULL),
 		      "mppool_apply_async");
 	check(mppool_close(pool), "mppool_close");
 	check(mppool_join(pool, MPPOOL_FOREVER), "mppool_join");

@@ -54,12 +54,11 @@ int main(void)
 	mppool_result *result, *later;
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &pool), "mppool_create");
-	check(mppool_apply_async(pool, &square_task, MPPOOL_ARGS(&three),
-	                         MPPOOL_CALL(.callback = store, .userdata = &room), &result),
+	check(square_task_apply_async(pool, three, MPPOOL_CALL(.callback = store, .userdata = &room), &result),
 	      "mppool_apply_async");
 	printf("  the result is %ld\n", get_and_free(result));
 	printf("  the callback says %s\n", mppool_strerrorname(room.error));
-	check(mppool_apply_async(pool, &square_task, MPPOOL_ARGS(&four), NULL, &later), "mppool_apply_async");
+	check(square_task_apply_async(pool, four, NULL, &later), "mppool_apply_async");
 	printf("  a later result is %ld\n", get_and_free(later));
 
 	check(mppool_destroy(pool), "mppool_destroy");

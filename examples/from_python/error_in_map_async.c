@@ -47,8 +47,7 @@ int main(void)
 	int successful, code;
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &pool), "mppool_create");
-	check(mppool_map_async(pool, &root_task, MPPOOL_ARRAY(xs, N), NULL, 0, MPPOOL_CALL(.error_callback = report),
-	                       &result),
+	check(root_task_map_async(pool, xs, N, NULL, 0, MPPOOL_CALL(.error_callback = report), &result),
 	      "mppool_map_async");
 	check(mppool_result_wait(result, MPPOOL_FOREVER), "mppool_result_wait");
 	check(mppool_result_successful(result, &successful), "mppool_result_successful");

@@ -27,7 +27,7 @@ static void invite(mppool *pool, int cakes, int guests)
 	mppool_result *result;
 	int each;
 
-	check(mppool_apply_async(pool, &share_task, MPPOOL_ARGS(&cakes, &guests), NULL, &result),
+	check(share_task_apply_async(pool, cakes, guests, NULL, &result),
 	      "mppool_apply_async");
 	check(mppool_result_get(result, &each, MPPOOL_FOREVER), "mppool_result_get");
 	printf("%d cakes, %d guests: %d each\n", cakes, guests, each);

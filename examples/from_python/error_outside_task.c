@@ -44,9 +44,9 @@ int main(void)
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &pool), "mppool_create");
 
 	/* From apply the failure comes at once, from apply_async when get is called. */
-	catch(mppool_apply(pool, &share_task, MPPOOL_ARGS(&dozen, &nobody), &each), "apply");
+	catch(share_task_apply(pool, dozen, nobody, &each), "apply");
 
-	check(mppool_apply_async(pool, &share_task, MPPOOL_ARGS(&seven, &nobody), NULL, &result),
+	check(share_task_apply_async(pool, seven, nobody, NULL, &result),
 	      "mppool_apply_async");
 	catch(mppool_result_get(result, &each, MPPOOL_FOREVER), "get");
 	mppool_result_free(result);

@@ -39,7 +39,7 @@ int main(void)
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &pool), "mppool_create");
 	pthread_mutex_lock(&start);
 	for (int i = 0; i < 2; i++)
-		check(mppool_apply_async(pool, &share_task, MPPOOL_ARGS(&cakes, &guests[i]), NULL, &results[i]),
+		check(share_task_apply_async(pool, cakes, guests[i], NULL, &results[i]),
 		      "mppool_apply_async");
 
 	/* As long as the task runs, the question is an error itself. */

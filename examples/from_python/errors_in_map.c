@@ -49,7 +49,7 @@ int main(void)
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &pool), "mppool_create");
 
 	/* The first error is often all that matters. */
-	code = mppool_map(pool, &root_task, MPPOOL_ARRAY(xs, N), roots, 0);
+	code = root_task_map(pool, xs, N, roots, 0);
 	if (code == MPPOOL_ETASK) {
 		printf("the map failed: %s\n", mppool_last_error()->message);
 	} else {
@@ -57,7 +57,7 @@ int main(void)
 	}
 
 	/* If not, there is a code for each item. */
-	check(mppool_map_async(pool, &root_task, MPPOOL_ARRAY(xs, N), roots, 0, MPPOOL_CALL(.codes = codes), &result),
+	check(root_task_map_async(pool, xs, N, roots, 0, MPPOOL_CALL(.codes = codes), &result),
 	      "mppool_map_async");
 	code = mppool_result_get(result, NULL, MPPOOL_FOREVER);
 	if (code != MPPOOL_ETASK)

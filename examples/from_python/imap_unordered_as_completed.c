@@ -50,7 +50,7 @@ int main(void)
 	int code;
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 3), &pool), "mppool_create");
-	check(mppool_imap_unordered(pool, &collatz_task, MPPOOL_ARRAY(limits, n), 1, 0, NULL, &iter),
+	check(collatz_task_imap_unordered(pool, limits, n, 1, 0, NULL, &iter),
 	      "mppool_imap_unordered");
 	while ((code = mppool_iter_next(iter, &longest, &index, MPPOOL_FOREVER)) == 0)
 		printf("below %u: %d steps\n", (unsigned)limits[index], longest);

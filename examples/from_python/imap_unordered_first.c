@@ -48,7 +48,7 @@ static int first_factor(mppool *pool, const uint64_t *starts, size_t n, uint64_t
 	mppool_iter *iter;
 	int code;
 
-	code = mppool_imap_unordered(pool, &search_task, MPPOOL_ARRAY(starts, n), 1, 0, NULL, &iter);
+	code = search_task_imap_unordered(pool, starts, n, 1, 0, NULL, &iter);
 	if (code)
 		return code;
 	code = mppool_iter_next(iter, ret_factor, NULL, MPPOOL_FOREVER);

@@ -68,7 +68,7 @@ int main(void)
 	                                   .initarg = &zloty),
 	                    &pool),
 	      "mppool_create");
-	check(mppool_map(pool, &price_task, MPPOOL_ARRAY(euros, N), prices, 0), "mppool_map");
+	check(price_task_map(pool, euros, N, prices, 0), "mppool_map");
 	check(mppool_destroy(pool), "mppool_destroy");
 
 	for (int i = 0; i < N; i++)

@@ -36,7 +36,7 @@ int main(void)
 		xs[i] = i - 3;
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 4), &pool), "mppool_create");
-	check(mppool_map(pool, &square_task, MPPOOL_ARRAY(xs, N), ys, 0), "mppool_map");
+	check(square_task_map(pool, xs, N, ys, 0), "mppool_map");
 	check(mppool_destroy(pool), "mppool_destroy");
 
 	for (int i = 0; i < N; i++)

@@ -43,8 +43,7 @@ int main(void)
 
 	check(mppool_create(MPPOOL_OPTIONS(.workers = 2), &pool), "mppool_create");
 	for (int day = 0; day < DAYS; day++)
-		check(mppool_map_async(pool, &celsius_task, MPPOOL_ARRAY(fahrenheit[day], HOURS), results[day], 0,
-		                       NULL, NULL),
+		check(celsius_task_map_async(pool, fahrenheit[day], HOURS, results[day], 0, NULL, NULL),
 		      "mppool_map_async");
 	check(mppool_close(pool), "mppool_close");
 	check(mppool_join(pool, MPPOOL_FOREVER), "mppool_join");

@@ -51,8 +51,8 @@ int main(void)
 	      "mppool_create");
 	for (int i = 0; i < REQUESTS; i++) {
 		requests[i] = i;
-		check(mppool_apply_async(pool, &square_task, MPPOOL_ARGS(&requests[i]),
-		                         MPPOOL_CALL(.callback = answer, .userdata = &requests[i]), NULL),
+		check(square_task_apply_async(pool, requests[i],
+		                              MPPOOL_CALL(.callback = answer, .userdata = &requests[i]), NULL),
 		      "mppool_apply_async");
 	}
 
