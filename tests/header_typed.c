@@ -58,6 +58,22 @@ MPPOOL_PROC(proc0_task, proc0);
 MPPOOL_PROC(proc1_task, proc1, int *);
 MPPOOL_PROC(proc2_task, proc2, int *, int);
 
+/* With a context. */
+static double scaled(const double *by, double x) { return *by * x; }
+static int constant(const int *x) { return *x; }
+static void count_row(int *counter, struct row *row, int by) { *counter += row->count * by; }
+static long add8(const long *to, char a, short b, int c, long d, unsigned char e, unsigned short f, const char *g, int h)
+{
+	return *to + sum8(a, b, c, d, e, f, g, h);
+}
+MPPOOL_FUNC_WITH(scaled_task, double, scaled, const double *, double);
+MPPOOL_PURE_WITH(scaled_pure, double, scaled, const double *, double);
+MPPOOL_FUNC_WITH(constant_task, int, constant, const int *);
+MPPOOL_PROC_WITH(count_task, count_row, int *, struct row *, int);
+MPPOOL_PURE_WITH(add8_pure, long, add8, const long *, char, short, int, long, unsigned char, unsigned short,
+                 const char *, int);
+MPPOOL_FUNC_WITH(unused_bound, double, scaled, const double *, double);
+
 /* None of its calls is used anywhere: that is no reason for a warning. */
 MPPOOL_FUNC(unused_task, long, square, int);
 MPPOOL_PROC(unused_proc, proc2, int *, int);
@@ -314,6 +330,64 @@ static void callbacks(mppool *pool)
 	mppool_result_free(result);
 }
 
+static int one_double(double *x, struct walk *walk)
+{
+	*x = walk->at;
+	return walk->at++ == walk->end ? MPPOOL_ESTOP : 0;
+}
+MPPOOL_GENERATOR(doubles, one_double, struct walk, double);
+
+static void contexts(mppool *pool)
+{
+	const double by = 3.0;
+	const int four = 4;
+	const long ten = 10;
+	struct row row = {'a', 1.0, 2};
+	struct row *const rows[] = {&row, &row};
+	struct walk walk_to_three = {0, 3, 0};
+	double ds[3] = {0.0, 0.0, 0.0}, d = 0.0;
+	int ys[3] = {0, 0, 0}, counter = 0;
+	long z = 0;
+	mppool_iter *iter = NULL;
+	mppool_result *result = NULL;
+
+	EXPECT(scaled_task_apply(pool, &by, 2, &d) == 0 && d > 5.9 && d < 6.1);
+	EXPECT(scaled_pure_map(pool, &by, as, 2, ds, 0) == 0 && ds[1] > 8.9 && ds[1] < 9.1);
+	EXPECT(constant_task_apply(pool, &four, ys) == 0 && ys[0] == 4);
+	EXPECT(constant_task_starmap(pool, &four, 3, ys, 1) == 0 && ys[2] == 4);
+	EXPECT(count_task_starmap(pool, &counter, rows, xs, 2, 2) == 0 && counter == 6);
+	EXPECT(count_task_apply(pool, &counter, &row, 5) == 0 && counter == 16);
+	EXPECT(add8_pure_apply(pool, &ten, 1, 2, 3, 4, 5, 6, "seven", 8, &z) == 0 && z == 44);
+	EXPECT(scaled_task_map_async(pool, &by, as, 2, NULL, 0, NULL, &result) == 0);
+	EXPECT(scaled_task_get(result, ds, MPPOOL_FOREVER) == 0 && ds[0] > 2.9 && ds[0] < 3.1);
+	mppool_result_free(result);
+	EXPECT(scaled_task_imap(pool, &by, as, 2, 0, 0, NULL, &iter) == 0);
+	EXPECT(scaled_task_next(iter, &d, NULL, MPPOOL_FOREVER) == 0 && d > 2.9 && d < 3.1);
+	mppool_iter_free(iter);
+	EXPECT(scaled_task_map_from(pool, &by, MPPOOL_FROM(doubles, &walk_to_three, 3), ds, 0) == 0 && ds[2] > 5.9);
+}
+
+/* The calls that wait, with options: the codes show that these came through. */
+static void options(mppool *pool)
+{
+	struct mppool_call_options o = MPPOOL_CALL_OPTIONS_INIT;
+	struct walk to_ten = {2, 10, 0};
+	const double by = 3.0;
+	int codes[5] = {1, 1, 1, 1, 1}, ys[5] = {0, 0, 0, 0, 0}, y = 0;
+	double ds[2] = {0.0, 0.0};
+
+	o.codes = codes;
+	EXPECT(checked_task_map_with(pool, xs, 5, ys, 1, &o) == MPPOOL_ETASK && codes[2] == EDOM && codes[4] == 0);
+	EXPECT(checked_task_apply_with(pool, 3, &y, &o) == MPPOOL_ETASK && codes[0] == EDOM);
+	codes[0] = codes[1] = 1;
+	EXPECT(ratio_task_starmap_with(pool, as, bs, 2, ds, 0, &o) == 0 && codes[1] == 0 && ds[0] > 1.9);
+	EXPECT(checked_task_map_with_from(pool, MPPOOL_FROM(walk, &to_ten, 3), ys, 0, &o) == MPPOOL_ETASK);
+	EXPECT(codes[0] == 0 && codes[1] == EDOM && codes[2] == 0 && ys[2] == 4);
+	codes[0] = 1;
+	EXPECT(scaled_task_apply_with(pool, &by, 1.0, ds, &o) == 0 && codes[0] == 0 && ds[0] > 2.9);
+	EXPECT(proc0_task_apply_with(pool, NULL) == 0);
+}
+
 int main(void)
 {
 	int turns = 0;
@@ -325,6 +399,8 @@ int main(void)
 		iterators(pool);
 		generators(pool);
 		callbacks(pool);
+		contexts(pool);
+		options(pool);
 		turns++;
 	}
 	EXPECT(turns == 1);

@@ -185,14 +185,19 @@ EXTRA_DIST += \
 	tests/mistakes/callback_of_another_type.c \
 	tests/mistakes/code_of_apply.c \
 	tests/mistakes/code_of_apply_async.c \
+	tests/mistakes/code_of_apply_with.c \
 	tests/mistakes/code_of_create.c \
 	tests/mistakes/code_of_get.c \
 	tests/mistakes/code_of_imap.c \
+	tests/mistakes/code_of_iter_fd.c \
 	tests/mistakes/code_of_join.c \
 	tests/mistakes/code_of_map.c \
 	tests/mistakes/code_of_next.c \
+	tests/mistakes/code_of_stop_fd.c \
 	tests/mistakes/code_of_untyped_get.c \
 	tests/mistakes/code_of_untyped_map.c \
+	tests/mistakes/code_of_untyped_map_with.c \
+	tests/mistakes/context_of_another_type.c \
 	tests/mistakes/generator_for_another_task.c \
 	tests/mistakes/generator_of_another_type.c \
 	tests/mistakes/got_of_another_type.c \
@@ -202,6 +207,7 @@ EXTRA_DIST += \
 	tests/mistakes/mistakes.h \
 	tests/mistakes/next_of_another_type.c \
 	tests/mistakes/nine_arguments.c \
+	tests/mistakes/no_context.c \
 	tests/mistakes/no_function.c \
 	tests/mistakes/no_result_type.c \
 	tests/mistakes/result_of_another_type.c \
