@@ -390,7 +390,7 @@ template <typename T> inline void mppool_cxx_store_(void *to, const T &value) { 
 	MPPOOL_CHECKS_(n, name, R, "MPPOOL_FUNC", __VA_ARGS__)                                                        \
 	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_RUN_(n, MPPOOL_A_, __VA_ARGS__)), mppool_raised())       \
 	MPPOOL_STRUCT_(n, name, 0, sizeof(R), __VA_ARGS__)                                                            \
-	MPPOOL_TYPED_(n, name, R, VALUE, PLAIN, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, R, MPPVALUE, MPPPLAIN, __VA_ARGS__)
 #define MPPOOL_PURE_BODY_(n, name, R, ...)                                                                            \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
 	MPPOOL_CHECKS_(n, name, R, "MPPOOL_PURE", __VA_ARGS__)                                                        \
@@ -398,14 +398,14 @@ template <typename T> inline void mppool_cxx_store_(void *to, const T &value) { 
 	MPPOOL_CHUNK_(n, name, R, MPPOOL_RUN_(n, MPPOOL_E_, __VA_ARGS__), MPPOOL_RUN_(n, MPPOOL_S_, __VA_ARGS__),     \
 	              __VA_ARGS__)                                                                                    \
 	MPPOOL_STRUCT_(n, name, name##_mppool_chunk, sizeof(R), __VA_ARGS__)                                          \
-	MPPOOL_TYPED_(n, name, R, VALUE, PLAIN, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, R, MPPVALUE, MPPPLAIN, __VA_ARGS__)
 #define MPPOOL_PROC_BODY_(n, name, ...)                                                                               \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
 	MPPOOL_OUTSIDE_("MPPOOL_PROC")                                                                                \
 	MPPOOL_EACH_##n##_(MPPOOL_ARG_FITS_, __VA_ARGS__)                                                             \
 	MPPOOL_ITEM_(name, MPPOOL_RUN_(n, MPPOOL_A_, __VA_ARGS__), mppool_raised())                                   \
 	MPPOOL_STRUCT_(n, name, 0, 0, __VA_ARGS__)                                                                    \
-	MPPOOL_TYPED_(n, name, void, NONE, PLAIN, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, void, MPPNONE, MPPPLAIN, __VA_ARGS__)
 
 /* With a context; the list begins with its type. */
 #define MPPOOL_FUNC_WITH_BODY_(n, name, R, f, ...)                                                                    \
@@ -413,7 +413,7 @@ template <typename T> inline void mppool_cxx_store_(void *to, const T &value) { 
 	MPPOOL_CHECKS_WITH_(n, name, R, f, "MPPOOL_FUNC_WITH", __VA_ARGS__)                                           \
 	MPPOOL_ITEM_(name, MPPOOL_STORE_(R, mppool_r, MPPOOL_RUN_WITH_(n, f, A, __VA_ARGS__)), mppool_raised())       \
 	MPPOOL_BINDS_(n, name, 0, sizeof(R), f, __VA_ARGS__)                                                          \
-	MPPOOL_TYPED_(n, name, R, VALUE, BOUND, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, R, MPPVALUE, MPPBOUND, __VA_ARGS__)
 #define MPPOOL_PURE_WITH_BODY_(n, name, R, f, ...)                                                                    \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
 	MPPOOL_CHECKS_WITH_(n, name, R, f, "MPPOOL_PURE_WITH", __VA_ARGS__)                                           \
@@ -421,14 +421,14 @@ template <typename T> inline void mppool_cxx_store_(void *to, const T &value) { 
 	MPPOOL_CHUNK_(n, name, R, MPPOOL_RUN_WITH_(n, f, E, __VA_ARGS__), MPPOOL_RUN_WITH_(n, f, S, __VA_ARGS__),     \
 	              __VA_ARGS__)                                                                                    \
 	MPPOOL_BINDS_(n, name, name##_mppool_chunk, sizeof(R), f, __VA_ARGS__)                                        \
-	MPPOOL_TYPED_(n, name, R, VALUE, BOUND, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, R, MPPVALUE, MPPBOUND, __VA_ARGS__)
 #define MPPOOL_PROC_WITH_BODY_(n, name, f, ...)                                                                       \
 	MPPOOL_TAKES_NO_STATIC_BEFORE_IT_(name)                                                                       \
 	MPPOOL_OUTSIDE_("MPPOOL_PROC_WITH")                                                                           \
 	MPPOOL_EACH_##n##_(MPPOOL_ARG_FITS_, __VA_ARGS__)                                                             \
 	MPPOOL_ITEM_(name, MPPOOL_RUN_WITH_(n, f, A, __VA_ARGS__), mppool_raised())                                   \
 	MPPOOL_BINDS_(n, name, 0, 0, f, __VA_ARGS__)                                                                  \
-	MPPOOL_TYPED_(n, name, void, NONE, BOUND, __VA_ARGS__)
+	MPPOOL_TYPED_(n, name, void, MPPNONE, MPPBOUND, __VA_ARGS__)
 
 #define MPPOOL_CHECKS_(n, name, R, macro, ...)                                                                        \
 	MPPOOL_CHECKS_ALL_(n, R, macro, __VA_ARGS__)                                                                  \
@@ -568,15 +568,15 @@ template <typename T> inline T mppool_cxx_zero_(int) { return T(); }
 	{                                                                                                             \
 		return mppool_iter_next(mppool_z, MPPOOL_TO_##kind##_, mppool_i, mppool_t);                           \
 	}                                                                                                             \
-	MPPOOL_VALUE_##kind##_(name, R)                                                                               \
+	MPPOOL_VIEW_##kind##_(name, R)                                                                                \
 	MPPOOL_TYPED_END_                                                                                             \
 	MPPOOL_SEMICOLON_(name)
 
 /* A task by itself, or bound to a context that comes behind the pool. */
-#define MPPOOL_POOL_PLAIN_(...) mppool *mppool_p
-#define MPPOOL_TASK_PLAIN_(name) &name
-#define MPPOOL_POOL_BOUND_(...) mppool *mppool_p, MPPOOL_HEAD_(__VA_ARGS__, 0) mppool_c
-#define MPPOOL_TASK_BOUND_(name) MPPOOL_BIND(name, mppool_c)
+#define MPPOOL_POOL_MPPPLAIN_(...) mppool *mppool_p
+#define MPPOOL_TASK_MPPPLAIN_(name) &name
+#define MPPOOL_POOL_MPPBOUND_(...) mppool *mppool_p, MPPOOL_HEAD_(__VA_ARGS__, 0) mppool_c
+#define MPPOOL_TASK_MPPBOUND_(name) MPPOOL_BIND(name, mppool_c)
 
 /* map, map_with and map_async, or the same of starmap. */
 #define MPPOOL_MAPS_(n, name, call, R, kind, how, ...)                                                                \
@@ -617,7 +617,7 @@ template <typename T> inline T mppool_cxx_zero_(int) { return T(); }
 	             MPPOOL_EACH_##n##_(MPPOOL_BY_ARRAY_, __VA_ARGS__),                                               \
 	             size_t mppool_n, size_t mppool_s, size_t mppool_b, const struct mppool_call_options *mppool_o,   \
 	             mppool_iter **mppool_z)                                                                          \
-	MPPOOL_ROOM_NONE_(n, __VA_ARGS__)                                                                             \
+	MPPOOL_ROOM_MPPNONE_(n, __VA_ARGS__)                                                                          \
 	{                                                                                                             \
 		return mppool_##call(mppool_p, MPPOOL_TASK_##how##_(name), MPPOOL_ZIPPED_(n, __VA_ARGS__), mppool_s,  \
 		                     mppool_b, mppool_o, mppool_z);                                                   \
@@ -667,16 +667,16 @@ template <typename T> inline T mppool_cxx_zero_(int) { return T(); }
 	MPPOOL_SOME_##n##_(0, MPPOOL_ARGS(MPPOOL_LIST_##n##_(MPPOOL_ADDRESS_, , __VA_ARGS__)))
 
 /* Where the result goes: a pointer in front of which there is a comma, or nothing. */
-#define MPPOOL_OUT_VALUE_(R) , R *mppool_y
-#define MPPOOL_OUT_NONE_(R)
-#define MPPOOL_TO_VALUE_ mppool_y
-#define MPPOOL_TO_NONE_ 0
-#define MPPOOL_VALUE_VALUE_(name, R)                                                                                  \
+#define MPPOOL_OUT_MPPVALUE_(R) , R *mppool_y
+#define MPPOOL_OUT_MPPNONE_(R)
+#define MPPOOL_TO_MPPVALUE_ mppool_y
+#define MPPOOL_TO_MPPNONE_ 0
+#define MPPOOL_VIEW_MPPVALUE_(name, R)                                                                                \
 	static inline MPPOOL_ATTR_((unused)) R const *name##_value(const mppool_result *mppool_z)                     \
 	{                                                                                                             \
 		return (R const *)mppool_result_value(mppool_z);                                                      \
 	}
-#define MPPOOL_VALUE_NONE_(name, R)
+#define MPPOOL_VIEW_MPPNONE_(name, R)
 
 /* A parameter of an array's type is a pointer to its first element, which is where its bytes are. */
 #define MPPOOL_DECAYED_(i) mppool_decayed_(&mppool_x##i)
@@ -698,8 +698,8 @@ static inline MPPOOL_ATTR_((unused)) const void *mppool_decayed_(const void *par
 	_Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wgcc-compat\"")
 #define MPPOOL_TYPED_END_ _Pragma("clang diagnostic pop")
 #define MPPOOL_ARRAYS_(n, how, ...)
-#define MPPOOL_ROOM_NONE_(n, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_, __VA_ARGS__)
-#define MPPOOL_ROOM_VALUE_(n, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_, __VA_ARGS__)                                       \
+#define MPPOOL_ROOM_MPPNONE_(n, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_, __VA_ARGS__)
+#define MPPOOL_ROOM_MPPVALUE_(n, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_, __VA_ARGS__)                                    \
 	__attribute__((diagnose_if(__builtin_object_size(mppool_y, 0) / sizeof *mppool_y < mppool_n,                  \
 	                           "the array of results has fewer elements than there are items", "error")))
 #define MPPOOL_HAS_(i, T)                                                                                             \
@@ -710,30 +710,30 @@ static inline MPPOOL_ATTR_((unused)) const void *mppool_decayed_(const void *par
 #define MPPOOL_TYPED_END_
 #define MPPOOL_ARRAYS_(n, how, ...) MPPOOL_EACH_##n##_(MPPOOL_HAS_##how##_##n##_, __VA_ARGS__)
 #define MPPOOL_HAS_(first, i, length) __attribute__((access(read_only, first + i, length)))
-#define MPPOOL_HAS_PLAIN_1_(i, T) MPPOOL_HAS_(2, i, 3)
-#define MPPOOL_HAS_PLAIN_2_(i, T) MPPOOL_HAS_(2, i, 4)
-#define MPPOOL_HAS_PLAIN_3_(i, T) MPPOOL_HAS_(2, i, 5)
-#define MPPOOL_HAS_PLAIN_4_(i, T) MPPOOL_HAS_(2, i, 6)
-#define MPPOOL_HAS_PLAIN_5_(i, T) MPPOOL_HAS_(2, i, 7)
-#define MPPOOL_HAS_PLAIN_6_(i, T) MPPOOL_HAS_(2, i, 8)
-#define MPPOOL_HAS_PLAIN_7_(i, T) MPPOOL_HAS_(2, i, 9)
-#define MPPOOL_HAS_PLAIN_8_(i, T) MPPOOL_HAS_(2, i, 10)
-#define MPPOOL_HAS_BOUND_1_(i, T) MPPOOL_HAS_(3, i, 4)
-#define MPPOOL_HAS_BOUND_2_(i, T) MPPOOL_HAS_(3, i, 5)
-#define MPPOOL_HAS_BOUND_3_(i, T) MPPOOL_HAS_(3, i, 6)
-#define MPPOOL_HAS_BOUND_4_(i, T) MPPOOL_HAS_(3, i, 7)
-#define MPPOOL_HAS_BOUND_5_(i, T) MPPOOL_HAS_(3, i, 8)
-#define MPPOOL_HAS_BOUND_6_(i, T) MPPOOL_HAS_(3, i, 9)
-#define MPPOOL_HAS_BOUND_7_(i, T) MPPOOL_HAS_(3, i, 10)
-#define MPPOOL_HAS_BOUND_8_(i, T) MPPOOL_HAS_(3, i, 11)
-#define MPPOOL_ROOM_NONE_(n, ...)
-#define MPPOOL_ROOM_VALUE_(n, ...)
+#define MPPOOL_HAS_MPPPLAIN_1_(i, T) MPPOOL_HAS_(2, i, 3)
+#define MPPOOL_HAS_MPPPLAIN_2_(i, T) MPPOOL_HAS_(2, i, 4)
+#define MPPOOL_HAS_MPPPLAIN_3_(i, T) MPPOOL_HAS_(2, i, 5)
+#define MPPOOL_HAS_MPPPLAIN_4_(i, T) MPPOOL_HAS_(2, i, 6)
+#define MPPOOL_HAS_MPPPLAIN_5_(i, T) MPPOOL_HAS_(2, i, 7)
+#define MPPOOL_HAS_MPPPLAIN_6_(i, T) MPPOOL_HAS_(2, i, 8)
+#define MPPOOL_HAS_MPPPLAIN_7_(i, T) MPPOOL_HAS_(2, i, 9)
+#define MPPOOL_HAS_MPPPLAIN_8_(i, T) MPPOOL_HAS_(2, i, 10)
+#define MPPOOL_HAS_MPPBOUND_1_(i, T) MPPOOL_HAS_(3, i, 4)
+#define MPPOOL_HAS_MPPBOUND_2_(i, T) MPPOOL_HAS_(3, i, 5)
+#define MPPOOL_HAS_MPPBOUND_3_(i, T) MPPOOL_HAS_(3, i, 6)
+#define MPPOOL_HAS_MPPBOUND_4_(i, T) MPPOOL_HAS_(3, i, 7)
+#define MPPOOL_HAS_MPPBOUND_5_(i, T) MPPOOL_HAS_(3, i, 8)
+#define MPPOOL_HAS_MPPBOUND_6_(i, T) MPPOOL_HAS_(3, i, 9)
+#define MPPOOL_HAS_MPPBOUND_7_(i, T) MPPOOL_HAS_(3, i, 10)
+#define MPPOOL_HAS_MPPBOUND_8_(i, T) MPPOOL_HAS_(3, i, 11)
+#define MPPOOL_ROOM_MPPNONE_(n, ...)
+#define MPPOOL_ROOM_MPPVALUE_(n, ...)
 #else
 #define MPPOOL_TYPED_BEGIN_
 #define MPPOOL_TYPED_END_
 #define MPPOOL_ARRAYS_(n, how, ...)
-#define MPPOOL_ROOM_NONE_(n, ...)
-#define MPPOOL_ROOM_VALUE_(n, ...)
+#define MPPOOL_ROOM_MPPNONE_(n, ...)
+#define MPPOOL_ROOM_MPPVALUE_(n, ...)
 #endif
 
 /* A declaration that the semicolon after a macro ends. */

@@ -149,7 +149,7 @@ static int fan_call(const void *const args[], void *result, void *context)
 
 	(void)args, (void)result;
 	for (int i = 0; i < 100; i++)
-		mppool_apply_async(s->pool, &s->urgent, MPPOOL_ARGS(&i), NULL, NULL);
+		ignore_code(mppool_apply_async(s->pool, &s->urgent, MPPOOL_ARGS(&i), NULL, NULL));
 	return 0;
 }
 
@@ -200,7 +200,7 @@ static int stand_call(const void *const args[], void *result, void *context)
 	struct standing *const s = context;
 
 	(void)args, (void)result;
-	mppool_apply_async(s->pool, &s->child, NULL, NULL, NULL);
+	ignore_code(mppool_apply_async(s->pool, &s->child, NULL, NULL, NULL));
 	gate_wait(&s->gate);
 	return 0;
 }

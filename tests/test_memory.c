@@ -280,7 +280,7 @@ static void use_pool(size_t i, void *pool)
 	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
 
 	(void)i;
-	mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y);
+	ignore_code(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
 }
 
 START_TEST(threads_that_come_and_go_leave_nothing)
