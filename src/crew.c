@@ -50,7 +50,7 @@ static int make_place(mppool *pool, struct mpp_worker *w, size_t i)
 	if (error)
 		return error;
 	mpp_poke(&w->crew->worker[i % MPP_CREW], w);
-	mpp_store_seq(&pool->nplaces, i + 1);    /* publishes the place; P2: before anything is in its deques */
+	mpp_store_seq(&pool->nplaces, i + 1);    /* publishes the place, before anything is in its deque: S1 */
 	return 0;
 }
 

@@ -587,7 +587,7 @@ static void pause_between_looks(int pauses)
 int mpp_job_wait(struct mpp_job *job, int64_t deadline)
 {
 	struct mpp_spin spin = {0, 0, false};
-	bool timed_out = false, yielded = false;
+	bool timed_out = false;
 
 	for (;;) {
 		uint32_t state = mpp_load(&job->state);
@@ -599,11 +599,6 @@ int mpp_job_wait(struct mpp_job *job, int64_t deadline)
 		pause_between_looks(spin.started ? NEXT_PAUSES : FIRST_PAUSES);
 		if (mpp_spin_more(&spin))
 			continue;
-		if (!yielded) {          /* the worker may wait for this CPU */
-			yielded = true;
-			mpp_yield();
-			continue;
-		}
 		if (!(state & MPP_PARKED) && !mpp_cas(&job->state, &state, state | MPP_PARKED))
 			continue;
 		timed_out = mpp_park(&job->state, state | MPP_PARKED, deadline) == ETIMEDOUT;

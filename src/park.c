@@ -2,7 +2,6 @@
 #include "sync.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <time.h>
 
 int64_t mpp_now(void)
@@ -247,11 +246,6 @@ static bool give_up(void)
 	if (luck.misses < SPIN_MISSES)
 		luck.misses++;
 	return false;
-}
-
-void mpp_yield(void)
-{
-	sched_yield();
 }
 
 bool mpp_spin_more(struct mpp_spin *spin)

@@ -380,8 +380,7 @@ static void found(struct mpp_worker *w, bool spun)
 
 /* -------------------------------------------------------------------------------------------------------- sleeping */
 
-/* S4. True: there may be something to choose. Where the submitter waits for this CPU it goes on while this thread yields,
- * and each of its calls would otherwise cost a wake-up. */
+/* S4. True: there may be something to choose. */
 static bool spin(struct mpp_worker *w)
 {
 	mppool *pool = w->pool;
@@ -395,8 +394,6 @@ static bool spin(struct mpp_worker *w)
 	while (!found && mpp_spin_more(&budget))
 		found = !mpp_ring_is_armed_at(&pool->runq.ring, ticket) || mpp_peek(&pool->runq.waiting) != 0 ||
 		        anything_to_steal(pool);
-	if (!found && mpp_ring_is_armed_at(&pool->runq.ring, ticket))
-		mpp_yield();
 	mpp_poke(&pool->busy_spins, false);
 	return !mpp_ring_disarm(&pool->runq.ring, ticket) || found;
 }

@@ -82,9 +82,6 @@ struct mpp_spin {
 bool mpp_spin_more(struct mpp_spin *spin);
 void mpp_spin_setup(int cpus);   /* as many as the threads of the newest pool may use */
 
-/* Lets another thread that waits for this CPU run first. It is no cancellation point. */
-void mpp_yield(void);
-
 /* Tells the CPU that this is a waiting loop. */
 static inline void mpp_relax(void)
 {

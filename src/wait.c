@@ -95,7 +95,7 @@ static void stop_helping(void *arg)
 static void put_back(struct mpp_worker *w, struct mpp_job *newest)
 {
 	mpp_deque_push(&w->deque, newest);
-	mpp_pool_notify(w->pool);        /* somebody may have looked while it was out: P2 */
+	mpp_pool_notify(w->pool);        /* another thread may have looked while it was out: S1 */
 }
 
 /* The job is often the newest in the worker's own deque; taken from there it leaves no stale entry behind. */

@@ -147,6 +147,33 @@ static int call_apply(mppool *pool)
 	return mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y);
 }
 
+static int call_apply_with(mppool *pool)
+{
+	const int x = 3;
+	int y;
+	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+
+	return mppool_apply_with(pool, &func, MPPOOL_ARGS(&x), &y, NULL);
+}
+
+static int call_map_with(mppool *pool)
+{
+	const int xs[] = {1, 2, 3};
+	int ys[3];
+	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+
+	return mppool_map_with(pool, &func, MPPOOL_ARRAY(xs, 3), ys, 1, NULL);
+}
+
+static int call_starmap_with(mppool *pool)
+{
+	const int xs[] = {1, 2, 3};
+	int ys[3];
+	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+
+	return mppool_starmap_with(pool, &func, MPPOOL_ARRAY(xs, 3), ys, 1, NULL);
+}
+
 static int call_apply_async(mppool *pool)
 {
 	const int x = 3;
@@ -260,10 +287,13 @@ static const struct {
 	int (*call)(mppool *pool);
 } calls[] = {
 	{"apply", call_apply},
+	{"apply_with", call_apply_with},
 	{"apply_async", call_apply_async},
 	{"map", call_map},
+	{"map_with", call_map_with},
 	{"map_async", call_map_async},
 	{"starmap", call_starmap},
+	{"starmap_with", call_starmap_with},
 	{"starmap_async", call_starmap_async},
 	{"imap", call_imap},
 	{"imap_unordered", call_imap_unordered},
