@@ -56,7 +56,13 @@ template <typename T, size_t N> constexpr size_t mppool_cxx_length_(const T (&)[
 #endif
 #define MPPOOL_COLUMN_(base, stride, size) MPPOOL_COLUMN_K_(base, stride, size, MPPOOL_VALUES, 0)
 #define MPPOOL_COLUMN(xs) MPPOOL_COLUMN_((xs), sizeof *(xs), sizeof *(xs))
-#define MPPOOL_MEMBER(rows, member) MPPOOL_COLUMN_(&(rows)->member, sizeof *(rows), sizeof((rows)->member))
+#if defined(__GNUC__) && !defined(__cplusplus)      /* a packed struct's member may have no address of its type */
+#define MPPOOL_MEMBER_AT_(rows, member) (const char *)(rows) + offsetof(__typeof__(*(rows)), member)
+#else
+#define MPPOOL_MEMBER_AT_(rows, member) &(rows)->member
+#endif
+#define MPPOOL_MEMBER(rows, member)                                                                                   \
+	MPPOOL_COLUMN_(MPPOOL_MEMBER_AT_(rows, member), sizeof *(rows), sizeof((rows)->member))
 
 /* The address of each element, for `f(&rows[i])`; the integers start, start + 1, ... of type T, in no array. */
 #define MPPOOL_ADDRESS(rows) MPPOOL_COLUMN_K_((rows), sizeof *(rows), sizeof(void *), MPPOOL_ADDRESSES, 0)

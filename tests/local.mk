@@ -106,16 +106,19 @@ soak: tests/soak$(EXEEXT)
 check_PROGRAMS += tests/listener
 tests_listener_LDADD =
 
+# These take minutes and depend on the header alone: `make check header_tests=` leaves them out.
+header_tests = \
+	tests/check-header.sh \
+	tests/check-mistakes.sh
+
 script_tests = \
 	tests/check-fuzz.sh \
-	tests/check-header.sh \
 	tests/check-html.sh \
 	tests/check-layers.sh \
 	tests/check-lists.sh \
 	tests/check-man-code.sh \
 	tests/check-man-lint.sh \
 	tests/check-man-names.sh \
-	tests/check-mistakes.sh \
 	tests/check-patterns.sh \
 	tests/check-probes.sh \
 	tests/check-symbols.sh \
@@ -128,6 +131,7 @@ script_tests = \
 
 EXTRA_DIST += \
 	$(script_tests) \
+	$(header_tests) \
 	tests/check-abi.sh \
 	tests/check-builds.sh \
 	tests/check-debian.sh \
@@ -224,7 +228,7 @@ EXTRA_DIST += \
 
 # ---------------------------------------------------------------------------------------------------------- make check
 
-TESTS = $(interleavings) $(test_programs) $(script_tests)
+TESTS = $(interleavings) $(test_programs) $(script_tests) $(header_tests)
 
 # Check's programs report each of their tests by the protocol TAP; a script is one test.
 TEST_EXTENSIONS = .sh
