@@ -16,6 +16,7 @@ black_tests = \
 	tests/test_lifecycle \
 	tests/test_nested \
 	tests/test_poll \
+	tests/test_processes \
 	tests/test_progress \
 	tests/test_races \
 	tests/test_resize \
@@ -54,6 +55,7 @@ tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
+tests_test_processes_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
