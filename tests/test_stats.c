@@ -495,7 +495,7 @@ START_TEST(bad_arguments_change_nothing)
 	REFUSED(given.per_worker = NULL, pool, &c);
 	REFUSED(given.per_worker_room = 0, pool, &c);
 	REFUSED(given.per_worker_size = 0, pool, &c);
-	REFUSED(given.per_worker_size -= 8, pool, &c);
+	REFUSED(given.per_worker_size -= 16, pool, &c);         /* one member less than 0.9.0 had */
 	REFUSED(given.per_worker_size += 4, pool, &c);
 #undef REFUSED
 	pool_finish(pool);
