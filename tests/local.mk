@@ -127,6 +127,7 @@ EXTRA_DIST += \
 	tests/models/deque.pml \
 	tests/models/job.pml \
 	tests/models/machine.pml \
+	tests/models/parcel.pml \
 	tests/models/park.pml \
 	tests/models/spans.pml \
 	tests/models/streams.pml \
