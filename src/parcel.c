@@ -153,7 +153,7 @@ bool mpp_parcel_look(struct mpp_parcel_end *end, size_t *ret_done, size_t *ret_b
 
 	mpp_lock(&end->lock);
 	if (done > begun_of(span) || begun_of(span) > limit_of(span) || limit_of(span) > end->count ||
-	    begun_of(span) > end->limit || done < end->delivered)
+	    begun_of(span) > end->limit || done < end->delivered || mpp_load(&end->slot->go) != end->number)
 		end->garbled = true;
 	whole = !end->garbled;
 	mpp_unlock(&end->lock);
@@ -184,6 +184,12 @@ void mpp_slot_ring(struct mpp_slot *slot)
 	mpp_add(&slot->bell, 1);
 	if (mpp_load_seq(&slot->thread_sleeps))
 		mpp_wake_shared(&slot->bell);
+}
+
+void mpp_slot_nudge(struct mpp_slot *slot)
+{
+	mpp_add(&slot->bell, 1);
+	mpp_wake_shared(&slot->bell);
 }
 
 /* --------------------------------------------------------------------------------------------------- the process's end */
@@ -348,7 +354,7 @@ void mpp_slot_run(struct mpp_slot *slot, uint32_t number, struct mpp_frame *fram
 	frame->deadline = MPP_NEVER;
 	flush();
 	mpp_store(&slot->ended, number);
-	mpp_slot_ring(slot);
+	mpp_slot_nudge(slot);            /* a task may have written over thread_sleeps */
 }
 
 #endif

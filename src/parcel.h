@@ -10,7 +10,7 @@
  *       [done, begun) are lost, [begun, limit) have not begun and are the thread's.
  *   R3  The program reads nothing from a slot that it needs in order to stay whole: count, sizes and places are kept in
  *       private memory (struct mpp_parcel_end). A slot in which done <= begun <= limit <= count does not hold, or in
- *       which limit is not what the program last stored, is garbled: its process is killed and its parcel lost.
+ *       which limit or go is not what the program last stored, is garbled: its process is killed and its parcel lost.
  *   R4  Sleeps. `go`, then process_sleeps / process_sleeps, then go. `bell`, then thread_sleeps / thread_sleeps, then
  *       bell. Store before load on both sides: nobody sleeps on a word that has changed.
  *
@@ -101,7 +101,8 @@ bool mpp_parcel_is_finished(const struct mpp_parcel_end *end);   /* the process 
 
 /* Sleeps until the bell is not `seen` any more, or the deadline. */
 void mpp_parcel_wait(struct mpp_parcel_end *end, uint32_t seen, int64_t deadline);
-void mpp_slot_ring(struct mpp_slot *slot);       /* the bell, by anybody */
+void mpp_slot_ring(struct mpp_slot *slot);       /* the bell, by the process */
+void mpp_slot_nudge(struct mpp_slot *slot);      /* the bell, by the program, which does not trust thread_sleeps: R3 */
 
 /* The process's end: sleeps until `go` is not `seen`, and returns it; runs the parcel of this number. What
  * the items have written is flushed before the thread can see that the last one has ended. */

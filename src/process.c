@@ -87,7 +87,7 @@ static void has_died(struct process *p, int status)
 	mpp_poke(&p->status, status);
 	mpp_poke(&p->pid, 0);
 	mpp_store(&p->life, DEAD);
-	mpp_slot_ring(p->end.slot);
+	mpp_slot_nudge(p->end.slot);
 }
 
 /* A remote that is detached has no process, so none is heard of. */
@@ -100,11 +100,11 @@ static void note(struct carried *c, const struct mpp_server_message *m)
 	if (m->what == MPP_SERVER_FORKED) {
 		mpp_poke(&p->pid, (uint64_t)m->value);
 		mpp_store(&p->life, ALIVE);
-		mpp_slot_ring(p->end.slot);
+		mpp_slot_nudge(p->end.slot);
 	} else if (m->what == MPP_SERVER_REFUSED) {
 		mpp_poke(&p->status, m->value);
 		mpp_store(&p->life, REFUSED);
-		mpp_slot_ring(p->end.slot);
+		mpp_slot_nudge(p->end.slot);
 	} else if (m->what == MPP_SERVER_DIED) {
 		has_died(p, m->value);
 	}
@@ -333,7 +333,7 @@ static void detach(struct mpp_remote *remote)
 
 static void nudge(struct mpp_remote *remote)
 {
-	mpp_slot_ring(process_of(remote)->end.slot);
+	mpp_slot_nudge(process_of(remote)->end.slot);
 }
 
 static size_t recall(struct mpp_remote *remote, enum mpp_recall what, size_t *ret_from)
