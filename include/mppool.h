@@ -75,7 +75,8 @@ enum mppool_code {
 	MPPOOL_ELOST = 10008,            /* the worker went away in the middle of the item */
 	MPPOOL_EITER = 10009,            /* the generator failed: mppool_last_error() has its code */
 	MPPOOL_EFULL = 10010,            /* the queue is full and MPPOOL_NOWAIT was given (queue.Full) */
-	MPPOOL_EFORKED = 10011           /* the handle belongs to the parent process */
+	MPPOOL_EFORKED = 10011,          /* the handle belongs to the parent process */
+	MPPOOL_EFUNC = 10012             /* the workers do not have this function, or what its context points to */
 };
 
 const char *mppool_strerror(int code);           /* a sentence; never NULL; errno values too; thread-safe */
@@ -83,7 +84,7 @@ const char *mppool_strerrorname(int code);       /* "MPPOOL_ETASK", "EINVAL"; ne
 
 struct mppool_error {
 	int code;                        /* what the task, the generator or the initializer returned */
-	int reserved;
+	int status;                      /* of MPPOOL_ELOST: the worker process's, as waitpid() tells; else 0 */
 	size_t index;                    /* task: place in the input; generator: items drawn before; initializer: worker */
 	const char *message;             /* never NULL */
 };
@@ -132,6 +133,7 @@ struct mppool_func {
 	void (*drop_result)(void *result, void *context);        /* exactly once per successful result nobody took */
 	void (*release)(void *context);  /* exactly once per accepted call, last */
 	const char *name;                /* for traces and messages */
+	size_t context_size;             /* bytes of *context that worker processes get a copy of; 0: the pointer itself */
 };
 
 /* In tasks, initializers and generators: leave a message for the failure and return the code, so that a task ends with
@@ -159,6 +161,7 @@ typedef struct mppool_result mppool_result;      /* AsyncResult */
 typedef struct mppool_iter mppool_iter;          /* IMapIterator */
 
 enum { MPPOOL_CALLBACKS_THREAD = 0, MPPOOL_CALLBACKS_POLL = 1 };                 /* options.callback_mode */
+enum { MPPOOL_THREADS = 0, MPPOOL_PROCESSES = 1, MPPOOL_MPI = 2 };               /* options.kind */
 enum { MPPOOL_CALLER_HELPS = 1u << 0 };                                          /* options.flags */
 enum { MPPOOL_NOWAIT = 1u << 0, MPPOOL_FAIL_FAST = 1u << 1 };                    /* call_options.flags */
 enum { MPPOOL_RUN = 0, MPPOOL_CLOSED = 1, MPPOOL_TERMINATED = 2, MPPOOL_BROKEN = 3 };    /* mppool_state() */
@@ -178,7 +181,10 @@ struct mppool_options {
 	size_t ncpus MPPOOL_ZERO_;
 	const char *trace MPPOOL_ZERO_;          /* a trace file; NULL: MPPOOL_TRACE in the environment; "": none */
 	unsigned flags MPPOOL_ZERO_;             /* MPPOOL_CALLER_HELPS */
-	unsigned reserved MPPOOL_ZERO_;
+	unsigned kind MPPOOL_ZERO_;              /* MPPOOL_THREADS, MPPOOL_PROCESSES */
+	double kill_after MPPOOL_ZERO_;          /* seconds a task may go on once asked to stop, before its process is
+	                                          * killed; 0: 0.1; negative: never killed. Processes only */
+	size_t initarg_size MPPOOL_ZERO_;        /* bytes of *initarg that the pool copies; 0: the pointer itself */
 };
 
 struct mppool_call_options {
@@ -210,6 +216,7 @@ struct mppool_worker_counters {          /* of all threads that were worker 0, 1
 	uint64_t running;                /* calls of functions: 1, more if one waits for another, 0 */
 	double seconds_busy;             /* in service and awake */
 	double seconds_idle;             /* asleep for want of work */
+	uint64_t pid;                    /* of its process; 0: a thread, or none now */
 };
 
 struct mppool_counters {
@@ -236,12 +243,24 @@ struct mppool_counters {
 	uint64_t most_busy;
 	double seconds_busy;             /* of all workers together */
 	double seconds_idle;
+	uint64_t workers_lost;           /* worker processes that died at work, or were killed */
 };
 
 int mppool_stats(const mppool *pool, struct mppool_counters *ret_counters);      /* a snapshot; stops nobody */
 
 /* Python's repr, and the counters in words, as snprintf: the length of all of it, however small the buffer. */
 size_t mppool_describe(const mppool *pool, char *buffer, size_t size);
+
+/* -------------------------------------------------------------------------------------------------- worker processes */
+
+/* Memory that worker processes have at the same address, zeroed, in whole pages. Items, results and what they point to
+ * are used in place there. NULL: none is left, or this is a worker process. NULL may be freed. */
+void *mppool_shared_alloc(size_t size);
+void mppool_shared_free(void *memory);
+
+/* Workers of pools made later have the program's memory as it is now. For the beginning of main(), before there are
+ * threads. 0, ENOTSUP, or why no process could be made. */
+int mppool_fork_server(void);
 
 /* -------------------------------------------------------------------------------------------------------- submitting */
 
@@ -335,7 +354,7 @@ mppool *mppool_current(void);            /* the pool this thread is working for,
 
 #define MPPOOL_OPTIONS_INIT                                                                                            \
 	{                                                                                                              \
-		sizeof(struct mppool_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                \
+		sizeof(struct mppool_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                          \
 	}
 #define MPPOOL_CALL_OPTIONS_INIT                                                                                       \
 	{                                                                                                              \
@@ -344,11 +363,11 @@ mppool *mppool_current(void);            /* the pool this thread is working for,
 #define MPPOOL_COUNTERS_INIT                                                                                           \
 	{                                                                                                              \
 		sizeof(struct mppool_counters), sizeof(struct mppool_worker_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,   \
-			0, 0, 0, 0, 0, 0, 0                                                                            \
+			0, 0, 0, 0, 0, 0, 0, 0                                                                         \
 	}
 #define MPPOOL_FUNC_INIT                                                                                               \
 	{                                                                                                              \
-		sizeof(struct mppool_func), 0, 0, 0, {0, 0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0                        \
+		sizeof(struct mppool_func), 0, 0, 0, {0, 0, 0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0, 0                     \
 	}
 #define MPPOOL_ITERABLE_INIT                                                                                           \
 	{                                                                                                              \
@@ -475,7 +494,7 @@ static inline MPPOOL_ATTR_((unused)) void mppool_with_leave_(mppool **pool)
 
 #define MPPOOL_STRUCT_(name, chunk, n, sizes, result_size, f)                                                          \
 	static const struct mppool_func name MPPOOL_ATTR_((unused)) = {                                                \
-		sizeof(struct mppool_func), name##_mppool_item, chunk, n, sizes, result_size, 0, 0, 0, 0, #f}
+		sizeof(struct mppool_func), name##_mppool_item, chunk, n, sizes, result_size, 0, 0, 0, 0, #f, 0}
 #define MPPOOL_ITEM_(name, statement, code)                                                                            \
 	static int name##_mppool_item(const void *const mppool_a[], void *mppool_r, void *mppool_c)                    \
 	{                                                                                                              \

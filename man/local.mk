@@ -20,6 +20,7 @@ dist_man_MANS = \
 	man/mppool_destroy.3 \
 	man/mppool_error.3 \
 	man/mppool_fd.3 \
+	man/mppool_fork_server.3 \
 	man/mppool_func.3 \
 	man/mppool_imap.3 \
 	man/mppool_imap_unordered.3 \
@@ -38,6 +39,7 @@ dist_man_MANS = \
 	man/mppool_options.3 \
 	man/mppool_performance.7 \
 	man/mppool_poll.3 \
+	man/mppool_processes.7 \
 	man/mppool_python.7 \
 	man/mppool_raise.3 \
 	man/mppool_raise_message.3 \
@@ -55,6 +57,8 @@ dist_man_MANS = \
 	man/mppool_result_userdata.3 \
 	man/mppool_result_value.3 \
 	man/mppool_result_wait.3 \
+	man/mppool_shared_alloc.3 \
+	man/mppool_shared_free.3 \
 	man/mppool_should_stop.3 \
 	man/mppool_starmap.3 \
 	man/mppool_starmap_async.3 \
@@ -87,6 +91,7 @@ dist_man_MANS = \
 	man/MPPOOL_ECLOSED.3 \
 	man/MPPOOL_EFORKED.3 \
 	man/MPPOOL_EFULL.3 \
+	man/MPPOOL_EFUNC.3 \
 	man/MPPOOL_EITER.3 \
 	man/MPPOOL_ELOST.3 \
 	man/MPPOOL_ENOTREADY.3 \
@@ -102,13 +107,16 @@ dist_man_MANS = \
 	man/MPPOOL_ITERABLE_INIT.3 \
 	man/MPPOOL_MAX_ARGS.3 \
 	man/MPPOOL_MEMBER.3 \
+	man/MPPOOL_MPI.3 \
 	man/MPPOOL_NOWAIT.3 \
 	man/MPPOOL_OPTIONS_INIT.3 \
 	man/MPPOOL_PROC.3 \
+	man/MPPOOL_PROCESSES.3 \
 	man/MPPOOL_PURE.3 \
 	man/MPPOOL_REPEAT.3 \
 	man/MPPOOL_RUN.3 \
 	man/MPPOOL_TERMINATED.3 \
+	man/MPPOOL_THREADS.3 \
 	man/MPPOOL_TIMES.3 \
 	man/MPPOOL_UNBOUNDED.3 \
 	man/MPPOOL_UNKNOWN.3 \

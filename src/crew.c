@@ -98,7 +98,7 @@ size_t mpp_places_enlist_locked(mppool *pool, size_t from, size_t n)
 			continue;
 		w->on_duty = w->enlisted = true;
 		enlisted++;
-		w->awaited = pool->options.initializer != NULL;
+		w->awaited = pool->options.initializer != NULL || pool->carrier != NULL;
 		pool->nstarting += w->awaited;
 		pool->nthreads++;
 		if (pool->retired == w)

@@ -22,6 +22,7 @@ static const struct {
 	{MPPOOL_EITER, "MPPOOL_EITER", "The generator failed"},
 	{MPPOOL_EFULL, "MPPOOL_EFULL", "The queue is full"},
 	{MPPOOL_EFORKED, "MPPOOL_EFORKED", "The pool belongs to the parent process"},
+	{MPPOOL_EFUNC, "MPPOOL_EFUNC", "The workers do not have this function, or what its context points to"},
 	{EINVAL, "EINVAL", "Invalid argument"},
 	{ENOMEM, "ENOMEM", "Cannot allocate memory"},
 	{EAGAIN, "EAGAIN", "Resource temporarily unavailable"},
@@ -30,6 +31,7 @@ static const struct {
 	{ECANCELED, "ECANCELED", "Cancelled"},
 	{EBUSY, "EBUSY", "Every item had started"},
 	{EALREADY, "EALREADY", "The result was ready already"},
+	{ENOTSUP, "ENOTSUP", "This kind of workers is not there"},
 	{E2BIG, "E2BIG", "The struct has members that this version does not know"},
 };
 
@@ -46,7 +48,11 @@ static const struct {
 	NAME(EMFILE) NAME(ENOTTY) NAME(ETXTBSY) NAME(EFBIG) NAME(ENOSPC) NAME(ESPIPE) NAME(EROFS) NAME(EMLINK)
 	NAME(EPIPE) NAME(EDOM) NAME(ERANGE) NAME(ENAMETOOLONG) NAME(ENOLCK) NAME(ENOSYS) NAME(ENOTEMPTY) NAME(ELOOP)
 	NAME(ENOMSG) NAME(EIDRM) NAME(EPROTO) NAME(EBADMSG) NAME(EOVERFLOW) NAME(EILSEQ) NAME(ENOTSOCK)
-	NAME(EDESTADDRREQ) NAME(EMSGSIZE) NAME(EPROTOTYPE) NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT) NAME(EOPNOTSUPP)
+	NAME(EDESTADDRREQ) NAME(EMSGSIZE) NAME(EPROTOTYPE) NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT)
+#if EOPNOTSUPP != ENOTSUP
+	NAME(EOPNOTSUPP)
+#endif
+	
 	NAME(EAFNOSUPPORT) NAME(EADDRINUSE) NAME(EADDRNOTAVAIL) NAME(ENETDOWN) NAME(ENETUNREACH) NAME(ENETRESET)
 	NAME(ECONNABORTED) NAME(ECONNRESET) NAME(ENOBUFS) NAME(EISCONN) NAME(ENOTCONN) NAME(ECONNREFUSED)
 	NAME(EHOSTUNREACH) NAME(EINPROGRESS) NAME(ESTALE) NAME(EDQUOT) NAME(EOWNERDEAD) NAME(ENOTRECOVERABLE)
@@ -102,9 +108,18 @@ struct mpp_failure *mpp_failure_new(int code, size_t index, const char *message)
 	if (!f)
 		return &no_memory;
 	f->error.code = code;
-	f->error.reserved = 0;
+	f->error.status = 0;
 	f->error.index = index;
 	f->error.message = memcpy(f->text, message, length);
+	return f;
+}
+
+struct mpp_failure *mpp_failure_of_lost(int code, int status, size_t index, const char *message)
+{
+	struct mpp_failure *f = mpp_failure_new(code, index, message);
+
+	if (f != &no_memory)
+		f->error.status = status;
 	return f;
 }
 
@@ -133,7 +148,7 @@ void mpp_last_error_set(const struct mppool_error *error)
 
 	if (last && error == &last->error)
 		return;
-	fresh = mpp_failure_new(error->code, error->index, error->message);
+	fresh = mpp_failure_of_lost(error->code, error->status, error->index, error->message);
 	mpp_at_thread_exit(&exit_hook);
 	forget_last();
 	last = fresh;

@@ -12,6 +12,7 @@ struct mpp_failure {
 
 /* NULL message: mppool_strerror(code). Never NULL: without memory a constant says so, with the code ENOMEM. */
 struct mpp_failure *mpp_failure_new(int code, size_t index, const char *message);
+struct mpp_failure *mpp_failure_of_lost(int code, int status, size_t index, const char *message);    /* with a wait status */
 void mpp_failure_free(struct mpp_failure *failure);
 
 /* Makes *error this thread's last error. It is copied. */

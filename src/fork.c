@@ -18,6 +18,7 @@ uint32_t mpp_forks;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int watch_error;
+static void (*child_hook)(void);         /* written before a second thread or a fork can need it */
 
 /* Locks in the order of their ranks, and before the words that one may have to park on to get them. */
 static void before(void)
@@ -43,6 +44,13 @@ static void in_child(void)
 	mpp_trace_in_child();
 	mpp_memory_after_fork();
 	mpp_watch_after_fork();
+	if (child_hook)
+		child_hook();
+}
+
+void mpp_fork_in_child(void (*hook)(void))
+{
+	child_hook = hook;
 }
 
 static void watch(void)

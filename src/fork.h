@@ -7,6 +7,9 @@
 /* From the first pool on, fork() is watched. 0 or ENOMEM. */
 int mpp_fork_watch(void);
 
+/* The hook runs in the child of every fork that is watched, before fork() returns there. One hook at most. */
+void mpp_fork_in_child(void (*hook)(void));
+
 extern uint32_t mpp_forks;       /* fork.c writes it */
 
 /* Changes in the child of every fork that was watched. A read of a variable: forked processes have one thread. Jobs keep

@@ -8,6 +8,7 @@
 
 _Thread_local struct mpp_frame *mpp_frame_top;
 _Thread_local unsigned mpp_frame_callbacks;
+_Thread_local unsigned mpp_frame_remote_hooks;
 
 void mpp_frame_init(struct mpp_frame *frame, mppool *pool, const _Atomic int *pool_state)
 {
@@ -29,6 +30,8 @@ void mpp_frame_push(struct mpp_frame *frame)
 void mpp_frame_pop(struct mpp_frame *frame)
 {
 	mpp_frame_top = frame->up;
+	if (mpp_unlikely(frame->remote != NULL) && frame->role == MPP_HOOK)
+		mpp_frame_remote_hooks--;
 	if (mpp_unlikely(frame->message != NULL))
 		mpp_free(frame->message);
 	frame->message = NULL;
@@ -81,6 +84,8 @@ void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *
 		mpp_frame_init(frame, pool, NULL);
 	frame->job = job;
 	frame->role = MPP_HOOK;
+	if (mpp_unlikely(frame->remote != NULL))
+		mpp_frame_remote_hooks++;
 	mpp_frame_push(frame);
 }
 
@@ -100,6 +105,17 @@ static void leave(struct mpp_frame *frame, int code, char *message)
 	mpp_free(frame->message);
 	frame->message = message;        /* NULL, for want of memory: mppool_strerror(code) stands in */
 	frame->raised = code;
+}
+
+void mpp_frame_leave(struct mpp_frame *frame, int code, int status, const char *message)
+{
+	size_t length = message ? strlen(message) + 1 : 0;
+	char *copy = length > 0 ? mpp_alloc(length) : NULL;
+
+	if (copy)
+		memcpy(copy, message, length);
+	leave(frame, code, copy);
+	frame->status = status;
 }
 
 MPP_PUBLIC int mppool_raise_message(int code, const char *message)

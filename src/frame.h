@@ -29,13 +29,15 @@ struct mpp_frame {
 	struct mpp_job *job;             /* NULL outside jobs */
 	const _Atomic uint32_t *stop;    /* the job's word with MPP_STOP, or NULL */
 	struct mpp_worker *worker;       /* NULL in threads that are no workers */
+	struct mpp_remote *remote;       /* where the worker's items run; NULL: on this thread */
 	struct mpp_trace_row *row;       /* where this thread notes what it does; NULL: the pool is not traced */
 	int worker_index;                /* -1 there */
 	void *worker_state;
 	struct mpp_tally *tally;         /* counts the items that run in this frame; NULL where none can */
 	enum mpp_role role;
 	int raised;                      /* code of the last mppool_raise in this item */
-	char *message;                   /* its message, owned by the frame; NULL: none */
+	int status;                      /* of an item that was lost with its process: as waitpid() tells; else 0 */
+	char *message;                   /* of the code, owned by the frame; NULL: none */
 	size_t index;                    /* place of the item in the input */
 	int64_t deadline;                /* of the item; MPP_NEVER */
 };
@@ -53,6 +55,9 @@ void mpp_frame_pop(struct mpp_frame *frame);
 /* The message that belongs to this code, or NULL. */
 const char *mpp_frame_message(const struct mpp_frame *frame, int code);
 
+/* Leaves the code and message of an item that ran elsewhere, as if they had been raised here. */
+void mpp_frame_leave(struct mpp_frame *frame, int code, int status, const char *message);
+
 /* For hooks: a frame of the pool, with what is known of this thread there. Pushed. */
 void mpp_frame_push_hook(struct mpp_frame *frame, mppool *pool, struct mpp_job *job);
 
@@ -61,6 +66,7 @@ static inline void mpp_frame_next(struct mpp_frame *frame, size_t index)
 {
 	frame->index = index;
 	frame->raised = 0;
+	frame->status = 0;
 }
 
 /* Is this thread at work for the pool, here or further up? For the job? In a callback of the pool? */
@@ -68,9 +74,13 @@ bool mpp_frame_in_pool(const mppool *pool);
 bool mpp_frame_in_job(const struct mpp_job *job);
 bool mpp_frame_in_role(const mppool *pool, enum mpp_role role);
 
+extern _Thread_local unsigned mpp_frame_remote_hooks;    /* frames of hooks in pools whose items run elsewhere */
+
+/* Where items run elsewhere a hook must not wait for its pool either: it stands on the thread that hands them over. */
 static inline bool mpp_frame_in_callback(const mppool *pool)
 {
-	return mpp_unlikely(mpp_frame_callbacks > 0) && mpp_frame_in_role(pool, MPP_CALLBACK);
+	return (mpp_unlikely(mpp_frame_callbacks > 0) && mpp_frame_in_role(pool, MPP_CALLBACK)) ||
+	       (mpp_unlikely(mpp_frame_remote_hooks > 0) && mpp_frame_in_role(pool, MPP_HOOK));
 }
 
 /* The innermost frame of this thread that belongs to the pool's own worker, or NULL. */

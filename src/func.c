@@ -24,6 +24,8 @@ int mpp_struct_copy(void *to, const void *from, size_t known, size_t first_versi
 
 static int check(const struct mppool_func *f)
 {
+	if (f->context_size > (size_t)PTRDIFF_MAX / 4 || (f->context_size > 0 && !f->context))
+		return EINVAL;
 	if ((!f->call && !f->chunk_call) || f->nargs > MPPOOL_MAX_ARGS)
 		return EINVAL;
 	if (f->result_size > (size_t)PTRDIFF_MAX / 4)
@@ -111,7 +113,7 @@ static bool same(const struct mpp_func *copy, const struct mppool_func *f)
 		memcpy(&y, b + i * sizeof y, sizeof y);
 		differ |= x ^ y;
 	}
-	return differ == 0 && copy->callers_name == f->name && (!f->name || strcmp(copy->f.name, f->name) == 0);
+	return differ == 0 && copy->f.context_size == f->context_size && copy->callers_name == f->name && (!f->name || strcmp(copy->f.name, f->name) == 0);
 }
 
 static struct mpp_func *take(struct way *way)
@@ -134,7 +136,7 @@ int mpp_func_get(const struct mppool_func *func, struct mpp_func **ret_func)
 	if (!func)
 		return EINVAL;
 	if (mpp_unlikely(func->size != sizeof known)) {
-		error = mpp_struct_copy(&known, func, sizeof known, sizeof known);
+		error = mpp_struct_copy(&known, func, sizeof known, offsetof(struct mppool_func, context_size));
 		if (error)
 			return error;
 		func = &known;

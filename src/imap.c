@@ -117,7 +117,8 @@ static int cancel(mppool_iter *iter)
  * keeps nobody: there, calls are ready before their callbacks. */
 static bool is_waited_for(const struct mpp_job *job)
 {
-	return mpp_frame_in_job(job) || (mpp_frame_in_callback(job->pool) && !mpp_pool_is_polled(job->pool));
+	return mpp_frame_in_job(job) || (mpp_frame_in_callback(job->pool) && !mpp_pool_is_polled(job->pool)) ||
+	       (mpp_frame_remote_hooks > 0 && mpp_frame_in_role(job->pool, MPP_HOOK));
 }
 
 static void free_iter(mppool_iter *iter)

@@ -226,8 +226,18 @@ static int call_single(const struct mpp_job *job, const void *const args[])
 	return f->chunk_call(&chunk, f->context);
 }
 
+void mpp_single_unclaim(struct mpp_job *job)
+{
+	uint32_t state = mpp_load(&job->state);
+
+	if (job->flags & MPP_LIMITED)
+		mpp_pool_waits_again(job->pool);
+	while (!mpp_cas(&job->state, &state, (state & ~MPP_CLAIMED) | MPP_QUEUED))
+		;
+}
+
 /* The item has its outcome: its arguments are dropped, and the job goes on to its end. */
-static void single_ended(struct mpp_job *job, enum mpp_outcome outcome, int code, const char *message)
+static void single_ended(struct mpp_job *job, enum mpp_outcome outcome, int code, int status, const char *message)
 {
 	struct mpp_more *more = mpp_job_more(job);
 	const void *args[MPPOOL_MAX_ARGS];
@@ -235,7 +245,7 @@ static void single_ended(struct mpp_job *job, enum mpp_outcome outcome, int code
 	if (outcome != MPP_OK && job->func->f.result_size > 0)
 		memset(mpp_single_result(job), 0, job->func->f.result_size);
 	if (outcome == MPP_OUT_TASK)
-		*failure_of(job) = mpp_failure_new(code, 0, message);
+		*failure_of(job) = mpp_failure_of_lost(code, status, 0, message);
 	if (more && more->codes)
 		more->codes[0] = code;
 	if (job->func->f.drop_args) {
@@ -249,6 +259,8 @@ struct single_run {
 	struct mpp_job *job;
 	struct mpp_frame *frame;
 	struct mpp_trace_span span;
+	int code;                        /* of an item that ran elsewhere, */
+	bool late, killed;               /* and how it ended: struct mpp_item_end */
 };
 
 static void single_returned(struct single_run *run, int code)
@@ -270,9 +282,46 @@ static void single_returned(struct single_run *run, int code)
 		}
 		frame->deadline = MPP_NEVER;
 	}
+	if (run->late && job->func->f.result_size > 0)
+		mpp_hook_drop_result(job, mpp_single_result(job));
 	mpp_tally_add(code ? &frame->tally->failed : &frame->tally->done, 1);
 	mpp_tally_end(frame->tally);
-	single_ended(job, code ? MPP_OUT_TASK : MPP_OK, code, code ? mpp_frame_message(frame, code) : NULL);
+	single_ended(job, run->killed ? mpp_outcome_of_unrun(code) : code ? MPP_OUT_TASK : MPP_OK, code, frame->status,
+	             code ? mpp_frame_message(frame, code) : NULL);
+}
+
+static void ended_elsewhere(void *arg, size_t i, const struct mpp_item_end *end)
+{
+	struct single_run *run = arg;
+	const struct mpp_job *job = run->job;
+
+	(void)i;
+	if (end->result)
+		memcpy(mpp_single_result(job), end->result, job->func->f.result_size);
+	run->code = end->code;
+	run->late = end->late;
+	run->killed = end->killed;
+	mpp_frame_leave(run->frame, end->code, end->status, end->message);
+}
+
+/* How many items ended: one, or none. */
+static size_t run_elsewhere(struct single_run *run, const void *const args[], int64_t task_timeout)
+{
+	const struct mppool_func *f = &run->job->func->f;
+	struct mpp_remote *remote = run->frame->remote;
+	struct mppool_column columns[MPPOOL_MAX_ARGS];
+	struct mpp_parcel parcel = {.func = run->job->func,
+	                            .count = 1,
+	                            .columns = columns,
+	                            .result_stride = f->result_size,
+	                            .by_chunk = !f->call,
+	                            .task_timeout = task_timeout,
+	                            .ended = ended_elsewhere,
+	                            .arg = run};
+
+	for (size_t i = 0; i < f->nargs; i++)
+		columns[i] = (struct mppool_column){args[i], f->arg_size[i], f->arg_size[i]};
+	return remote->ops->run(remote, &parcel, run->frame);
 }
 
 /* The task left its thread: pthread_exit, or a cancellation point. The frames above it are gone. */
@@ -285,35 +334,44 @@ static void single_lost(void *arg)
 	single_returned(run, MPPOOL_ELOST);
 }
 
-void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
+bool mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 {
 	const struct mpp_more *more = mpp_job_more(job);
 	const void *args[MPPOOL_MAX_ARGS];
-	struct single_run run;
-	int code;
+	struct single_run run = {.job = job, .frame = frame};
+	size_t ended = 1;
 
 	frame->role = MPP_TASK;
 	frame->job = job;
 	frame->stop = &job->state;
 	mpp_frame_next(frame, 0);
-	if (mpp_unlikely(more && more->task_timeout > 0))
+	if (mpp_unlikely(more && more->task_timeout > 0) && !frame->remote)
 		frame->deadline = mpp_now() + more->task_timeout;
 	single_args_vector(job, args);
 	mpp_tally_begin(frame->tally);
 	mpp_assert_unlocked();
-	run.job = job;
-	run.frame = frame;
 	MPP_PROBE_START(job->pool, job, &job->func->f, 0, 1);
 	mpp_trace_begin(frame->row, &run.span);
 	pthread_cleanup_push(single_lost, &run);
-	code = call_single(job, args);
+	if (mpp_likely(!frame->remote))
+		run.code = call_single(job, args);
+	else
+		ended = run_elsewhere(&run, args, more ? more->task_timeout : 0);
 	pthread_cleanup_pop(0);
-	single_returned(&run, code);
+	if (mpp_unlikely(ended == 0)) {
+		frame->role = MPP_IDLE;
+		frame->job = NULL;
+		frame->stop = NULL;
+		mpp_tally_end(frame->tally);
+		return false;
+	}
+	single_returned(&run, run.code);
+	return true;
 }
 
 static void discard(struct mpp_job *job, int code)
 {
-	single_ended(job, mpp_outcome_of_unrun(code), code, NULL);
+	single_ended(job, mpp_outcome_of_unrun(code), code, 0, NULL);
 }
 
 bool mpp_single_cancel(struct mpp_job *job)

@@ -22,6 +22,7 @@
 #ifndef MPP_JOB_H
 #define MPP_JOB_H
 
+#include "carrier.h"
 #include "error.h"
 #include "fork.h"
 #include "frame.h"
@@ -72,6 +73,7 @@ struct mpp_more {
 #define MPP_HAS_MORE 1u          /* mpp_job.flags: `more` is valid, else `failure` */
 #define MPP_REGISTERED 2u        /* counted in the pool, which waits for it: J4 */
 #define MPP_HELPED 8u            /* callers outside that wait for it may run it: MPPOOL_CALLER_HELPS; registered, too */
+#define MPP_CARRIED 16u          /* its items run elsewhere: to stop them their workers' threads are nudged */
 #define MPP_LIMITED 4u           /* counted in the pool's queue limit until it starts; registered, too */
 
 struct mpp_job {
@@ -98,8 +100,12 @@ void *mpp_single_result(const struct mpp_job *job);
  * claimed it; a popped job may be gone then. */
 bool mpp_single_claim(struct mpp_job *job, bool popped);
 
-/* Runs a claimed single on this thread in the given frame, to its end. */
-void mpp_single_run(struct mpp_job *job, struct mpp_frame *frame);
+/* Runs a claimed single on this thread in the given frame, to its end. False: it was to run elsewhere, and the remote
+ * of the frame is lost before it began. */
+bool mpp_single_run(struct mpp_job *job, struct mpp_frame *frame);
+
+/* Takes a claim back, with a reference for the queue that it goes to: by the claimer of one that did not begin. */
+void mpp_single_unclaim(struct mpp_job *job);
 
 /* Claims and ends it as ECANCELED. False: somebody else had claimed it. Any thread with a handle: the pool may be gone. */
 bool mpp_single_cancel(struct mpp_job *job);
@@ -166,6 +172,7 @@ static inline void mpp_job_returned(const struct mpp_job *job)
 /* What layer 4 does for a job. The pool's threads, or a job that is registered. */
 void mpp_pool_callback_due(mppool *pool, struct mpp_job *job);   /* its turn comes */
 void mpp_pool_started(mppool *pool);                             /* a limited job leaves room in the queue */
+void mpp_pool_waits_again(mppool *pool);                         /* and takes it again */
 /* A registered job, with a generator or without, has ended, and its hooks have returned: J4's end. */
 void mpp_pool_unregister(mppool *pool, bool generator);
 const struct mppool_error *mpp_pool_broken_error(mppool *pool);

@@ -6,15 +6,23 @@ lib_LTLIBRARIES += libmppool.la
 
 # Apart: what the scheduler of the tests has a part of its own for.
 native_sources = \
+	src/arena.c \
 	src/barrier.c \
 	src/cpu.c \
+	src/forkserver.c \
 	src/memory.c \
+	src/modules.c \
 	src/park.c \
+	src/process.c \
+	src/process_main.c \
+	src/shared.c \
 	src/thread.c \
 	src/trace_file.c
 library_sources = \
+	src/arena.h \
 	src/base.h \
 	src/callbacks.c \
+	src/carrier.c src/carrier.h \
 	src/cpu.h \
 	src/crew.c \
 	src/current.c \
@@ -22,6 +30,7 @@ library_sources = \
 	src/error.c src/error.h \
 	src/event.c src/event.h \
 	src/fork.c src/fork.h \
+	src/forkserver.h \
 	src/frame.c src/frame.h \
 	src/func.c src/func.h \
 	src/group.c \
@@ -31,11 +40,14 @@ library_sources = \
 	src/job.c src/job.h \
 	src/list.h \
 	src/memory.h \
+	src/modules.h \
 	src/multi.c src/multi.h \
 	src/output.c src/output.h \
+	src/parcel.c src/parcel.h \
 	src/poll.c \
 	src/pool.c src/pool.h \
 	src/probe.h \
+	src/process.h \
 	src/progress.c \
 	src/queue.c src/queue.h \
 	src/resize.c \

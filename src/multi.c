@@ -17,17 +17,19 @@ static size_t span_left(const struct mpp_cell *cell)
 	return low < high ? high - low : 0;
 }
 
-/* How many of so many units to claim at once. */
-static size_t helping_of(const struct mpp_multi *m, size_t left)
+/* How many of so many units to claim at once. `batch`: as many at most, to be handed over together; 0: they run here. */
+static size_t helping_of(const struct mpp_multi *m, size_t left, size_t batch)
 {
+	if (mpp_unlikely(batch > 0))
+		return mpp_min(mpp_min(batch, m->exact ? left : m->most), (left + 7) / 8);
 	return mpp_min(m->most, m->exact ? left : (left + 7) / 8);
 }
 
 /* M1, by the owner: says what it takes, then looks whether a thief was there before. If so it takes nothing here, and
  * what the thief left it under the lock. Returns how many units; the first of them in *ret_from. */
-static inline size_t span_claim(const struct mpp_multi *m, struct mpp_cell *cell, size_t *ret_from)
+static inline size_t span_claim(const struct mpp_multi *m, struct mpp_cell *cell, size_t batch, size_t *ret_from)
 {
-	size_t n = helping_of(m, span_left(cell));
+	size_t n = helping_of(m, span_left(cell), batch);
 	uint32_t from = mpp_peek(&cell->low), to = from + (uint32_t)n, high;
 
 	if (n == 0)
@@ -379,7 +381,7 @@ static bool is_the_failure_locked(const struct mpp_multi *m, size_t index)
 }
 
 /* The message is copied outside the lock. */
-static void keep_failure(struct mpp_multi *m, size_t index, int code, const char *message)
+static void keep_failure(struct mpp_multi *m, size_t index, int code, int status, const char *message)
 {
 	struct mpp_failure *fresh, *old;
 	bool kept;
@@ -389,7 +391,7 @@ static void keep_failure(struct mpp_multi *m, size_t index, int code, const char
 	mpp_unlock(&m->lock);
 	if (!kept)
 		return;
-	fresh = mpp_failure_new(code, index, message);
+	fresh = mpp_failure_of_lost(code, status, index, message);
 	mpp_lock(&m->lock);
 	old = m->more.failure;
 	if (is_the_failure_locked(m, index))
@@ -563,7 +565,22 @@ static bool refill_by_stealing_locked(struct mpp_multi *m, struct mpp_cell *cell
 	return units > 0 || refill_by_stealing_locked(m, cell, share);
 }
 
-static bool claimable_locked(const struct mpp_multi *m)
+/* M8. */
+static bool recallable_locked(const struct mpp_multi *m)
+{
+	size_t from;
+
+	for (size_t i = 0; i < m->used_cells; i++) {
+		struct mpp_remote *remote = m->cells[i].remote;
+
+		if (remote && remote->ops->recall(remote, MPP_RECALL_NONE, &from) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Nobody but those who have a remote looks for what was handed over. */
+static bool unclaimed_locked(const struct mpp_multi *m)
 {
 	if (mpp_peek(&m->rests) > 0)
 		return true;
@@ -573,6 +590,11 @@ static bool claimable_locked(const struct mpp_multi *m)
 		if (span_left(&m->cells[i]) > 0 && may_steal_locked(m, &m->cells[i]))
 			return true;
 	return false;
+}
+
+static bool claimable_locked(const struct mpp_multi *m)
+{
+	return unclaimed_locked(m) || (m->job.flags & MPP_CARRIED && recallable_locked(m));
 }
 
 bool mpp_multi_claimable(struct mpp_multi *m)
@@ -590,13 +612,14 @@ struct run {
 	size_t first, count;
 	size_t origin;                   /* where the span begins that it is of: what it is viewed from */
 	struct mpp_block *block;
+	size_t chunks;                   /* as the caller counts them */
 };
 
 static bool take_rest_locked(struct mpp_multi *m, struct mpp_cell *cell, struct run *run)
 {
 	if (cell->rest_count == 0)
 		return false;
-	*run = (struct run){cell->rest_first, cell->rest_count, cell->rest_first, cell->rest_block};
+	*run = (struct run){cell->rest_first, cell->rest_count, cell->rest_first, cell->rest_block, 1};
 	cell->rest_count = 0;
 	mpp_poke(&m->rests, mpp_peek(&m->rests) - 1);
 	return true;
@@ -629,12 +652,31 @@ static size_t items_of(const struct mpp_multi *m, size_t first, size_t units)
 	return mpp_min(units * m->unit, end - first);
 }
 
+/* M8: items that another visitor handed over. */
+static bool recall_locked(struct mpp_multi *m, enum mpp_recall what, struct run *run)
+{
+	for (size_t i = 0; i < m->used_cells; i++) {
+		struct mpp_cell *cell = &m->cells[i];
+		size_t from = 0, n = cell->remote ? cell->remote->ops->recall(cell->remote, what, &from) : 0;
+
+		if (n > 0) {
+			run->first = run->origin = cell->parcel_first + from;
+			run->count = n;
+			run->block = cell->parcel_block;
+			run->chunks = mpp_chunk_count(n, m->unit);
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Everything that is left, piece by piece: for those who end items without running them. */
 static bool claim_any_locked(struct mpp_multi *m, struct run *run)
 {
 	size_t from = 0, units;
 
-	if (claim_rest_locked(m, NULL, run))
+	if (claim_rest_locked(m, NULL, run) ||
+	    (m->job.flags & MPP_CARRIED && recall_locked(m, MPP_RECALL_ALL, run)))
 		return true;
 	for (size_t i = 0; i < m->used_cells; i++) {
 		struct mpp_cell *cell = &m->cells[i];
@@ -702,6 +744,7 @@ static void started_locked(struct mpp_multi *m)
 
 bool mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 {
+	bool nudges = stop && m->job.flags & MPP_CARRIED;
 	struct run run;
 	bool more, kept;
 
@@ -716,6 +759,8 @@ bool mpp_multi_halt(struct mpp_multi *m, int code, bool stop, bool fail_fast)
 		m->kept++;
 	started_locked(m);
 	mpp_unlock(&m->lock);
+	if (mpp_unlikely(nudges))
+		mpp_remotes_nudge(m->job.pool);
 	if (m->job.kind == MPP_STREAM)
 		mpp_stream_halted(mpp_stream_of(m));
 	do {
@@ -746,6 +791,7 @@ struct visit {
 	size_t before;                   /* items that the cell's earlier owners ended: M3, those since are not reported */
 	uint32_t plain_in;               /* the generation of processes in which a success leaves nothing to do */
 	bool running;
+	struct mpp_remote *remote;       /* where the items run; NULL: here */
 	struct mpp_trace_span span;      /* of the chunk at hand */
 	alignas(max_align_t) char scratch[MPP_SCRATCH];
 };
@@ -771,7 +817,7 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 	if (code) {
 		zero_result(m, &v->view, v->skip + i);
 		if (!consumed)
-			keep_failure(m, index, code, message);
+			keep_failure(m, index, code, v->visitor->frame->status, message);
 	} else if (m->good) {
 		m->good[index] = 1;
 	} else if (m->discards && f->result_size > 0) {
@@ -782,7 +828,8 @@ static void item_ended(struct visit *v, size_t i, int code, bool late)
 	drop_item_args(m, &v->view, v->skip + i);
 	if (consumed)
 		mpp_stream_publish(mpp_stream_of(m), v->run.block, index, code,
-		                   code ? mpp_failure_new(code, index, message) : NULL);
+		                   code ? mpp_failure_of_lost(code, v->visitor->frame->status, index, message)
+		                        : NULL);
 	else if (m->job.kind == MPP_STREAM)
 		mpp_stream_sunk(mpp_stream_of(m), v->run.block, 1);
 	if (code && m->more.flags & MPPOOL_FAIL_FAST)
@@ -897,12 +944,6 @@ static size_t run_by_chunk(struct visit *v)
 	return i;
 }
 
-static void note_chunk(const struct visit *v, struct mpp_trace_row *row, size_t items)
-{
-	MPP_PROBE_END(v->m->job.pool, &v->m->job, &v->m->job.func->f, v->run.first, items);
-	mpp_trace_end(row, &v->span, MPP_TRACE_TASK, v->m->job.func, v->run.first, items);
-}
-
 /* Among what runs, from the first chunk on, and only while items were claimed and not reported: without them the job may
  * have completed, and for a visitor from outside the pool be gone. */
 static void set_counted(struct visit *v, bool counted)
@@ -915,6 +956,129 @@ static void set_counted(struct visit *v, bool counted)
 	else
 		mpp_tally_end(v->tally);
 }
+
+/* Has somebody been told that items which were claimed and have not begun never run? */
+static bool ends_unbegun(struct mpp_multi *m)
+{
+	bool ends;
+
+	mpp_lock(&m->lock);
+	ends = mpp_job_halted(&m->job) && (ends_claimed(m) || m->kept > 0);
+	mpp_unlock(&m->lock);
+	return ends;
+}
+
+/* M8: sets cell->remote. Where nothing else is left to claim, idle workers are told that they can recall. */
+static bool handed_over(void *arg)
+{
+	struct visit *v = arg;
+	struct mpp_multi *m = v->m;
+	bool ends, alone;
+
+	mpp_lock(&m->lock);
+	ends = mpp_job_halted(&m->job) && (ends_claimed(m) || m->kept > 0);
+	if (v->cell != &v->guest) {
+		v->cell->remote = v->remote;
+		v->cell->parcel_first = v->run.first + v->at;
+		v->cell->parcel_block = v->run.block;
+	}
+	alone = !ends && v->cell != &v->guest && v->run.count > 1 && !unclaimed_locked(m) && recallable_locked(m);
+	mpp_unlock(&m->lock);
+	if (alone)
+		mpp_pool_list(m);
+	return ends;
+}
+
+static void withdraw(struct visit *v)
+{
+	mpp_lock(&v->m->lock);
+	v->cell->remote = NULL;
+	mpp_unlock(&v->m->lock);
+}
+
+static bool halted_elsewhere(void *arg)
+{
+	const struct visit *v = arg;
+
+	return ends_claimed(v->m);
+}
+
+/* Item i of a parcel that begins at the item `at` of the chunk. */
+static void ended_elsewhere(void *arg, size_t i, const struct mpp_item_end *end)
+{
+	struct visit *v = arg;
+	size_t place = v->at + i, size = v->m->job.func->f.result_size;
+
+	mpp_poke(&v->cell->done, mpp_peek(&v->cell->done) + 1);
+	mpp_tally_add(end->code ? &v->tally->failed : &v->tally->done, 1);
+	if (end->result && (v->view.results || (v->m->discards && v->m->job.func->f.drop_result)))
+		memcpy(result_of(v, place), end->result, size);
+	if (end->code == 0 && v->plain_in == mpp_fork_generation())
+		return;
+	mpp_frame_next(v->visitor->frame, v->run.first + place);
+	if (end->code)
+		mpp_frame_leave(v->visitor->frame, end->code, end->status, end->message);
+	if (end->killed && !v->m->failed_fast)
+		mpp_or(&v->m->unrun, 1u << mpp_outcome_of_unrun(end->code));
+	item_ended(v, place, end->code, end->late);
+}
+
+/* Others took the end of what was handed over back: with a part that was not, the chunk is in three pieces. */
+static void cut_chunk(struct visit *v, const struct mpp_parcel *parcel)
+{
+	size_t not_handed = v->at + parcel->handed;
+
+	if (parcel->kept < parcel->handed && not_handed < v->run.count) {        /* only by a halt */
+		set_counted(v, false);
+		end_unrun(v->m, v->run.block, v->run.first + not_handed, v->run.count - not_handed);
+	}
+	if (parcel->kept < parcel->handed)
+		v->run.count = v->at + parcel->kept;
+}
+
+/* Returns how many items ended; those that others took back are no longer in the chunk. */
+static size_t run_elsewhere(struct visit *v)
+{
+	struct mpp_multi *m = v->m;
+	const struct mppool_func *f = &m->job.func->f;
+	struct mppool_column columns[MPPOOL_MAX_ARGS];
+	size_t i = 0;
+
+	while (i < v->run.count && !ends_unbegun(m) && v->remote->ops->alive(v->remote)) {
+		struct mpp_parcel parcel = {.func = m->job.func,
+		                            .first = v->run.first + i,
+		                            .count = v->run.count - i,
+		                            .columns = columns,
+		                            .result_stride = v->view.result_stride,
+		                            .unit = m->exact ? m->unit : 0,
+		                            .by_chunk = f->chunk_call && !(f->call && m->more.task_timeout > 0),
+		                            .task_timeout = m->more.task_timeout,
+		                            .ended = ended_elsewhere,
+		                            .sent = handed_over,
+		                            .halted = halted_elsewhere,
+		                            .arg = v};
+
+		for (size_t k = 0; k < f->nargs; k++) {
+			columns[k] = v->view.columns[k];
+			columns[k].base = (const char *)columns[k].base + (v->skip + i) * columns[k].stride;
+		}
+		if (v->view.results && f->result_size > 0)
+			parcel.results = result_of(v, i);
+		v->at = i;
+		i += v->remote->ops->run(v->remote, &parcel, v->visitor->frame);
+		withdraw(v);
+		cut_chunk(v, &parcel);
+	}
+	return i;
+}
+
+static void note_chunk(const struct visit *v, struct mpp_trace_row *row, size_t items)
+{
+	MPP_PROBE_END(v->m->job.pool, &v->m->job, &v->m->job.func->f, v->run.first, items);
+	mpp_trace_end(row, &v->span, MPP_TRACE_TASK, v->m->job.func, v->run.first, items);
+}
+
+static void remote_lost(struct visit *v, size_t from);
 
 static void run_chunk(struct visit *v)
 {
@@ -933,14 +1097,18 @@ static void run_chunk(struct visit *v)
 	set_counted(v, true);
 	MPP_PROBE_START(m->job.pool, &m->job, f, v->run.first, v->run.count);
 	mpp_trace_begin(row, &v->span);
-	v->running = true;
-	if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
+	v->running = !v->remote;
+	if (v->remote)
+		i = run_elsewhere(v);
+	else if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
 		i = run_by_chunk(v);
 	else
 		i = run_one_by_one(v);
 	v->running = false;
 	note_chunk(v, row, i);
-	if (i < v->run.count) {
+	if (i < v->run.count && v->remote && !ends_unbegun(m)) {
+		remote_lost(v, i);
+	} else if (i < v->run.count) {
 		set_counted(v, false);
 		end_unrun(m, v->run.block, v->run.first + i, v->run.count - i);
 	}
@@ -1047,6 +1215,15 @@ static bool leave_rest(struct visit *v, size_t from)
 	return true;
 }
 
+/* Where the items run nothing runs any more: what has not begun is for others. */
+static void remote_lost(struct visit *v, size_t from)
+{
+	if (leave_rest(v, from))
+		hand_back(v->m);
+	else
+		items_ended(v, from, v->run.count - from, MPPOOL_ELOST);
+}
+
 /* The user's function left its thread. What it had in hand is lost; the rest of its chunk is for others. */
 static void visit_lost(void *arg)
 {
@@ -1085,12 +1262,24 @@ static inline bool claimed_own(struct visit *v, size_t units, size_t from)
 	v->run.count = items_of(v->m, v->run.first, units);
 	v->run.origin = v->cell->base;
 	v->run.block = v->cell->block;
+	v->run.chunks = v->m->exact ? units : 1;
 	return true;
+}
+
+/* How many units to hand over at once; 0: they run here. */
+static size_t batch_of(const struct visit *v)
+{
+	size_t batch;
+
+	if (mpp_likely(!v->remote))
+		return 0;
+	batch = mpp_max(v->remote->ops->batch(v->remote) / v->m->unit, 1);
+	return v->m->exact ? mpp_min(batch, v->visitor->chunks) : batch;
 }
 
 static inline bool claim_own(struct visit *v)
 {
-	size_t from = 0, units = span_claim(v->m, v->cell, &from);
+	size_t from = 0, units = span_claim(v->m, v->cell, batch_of(v), &from);
 
 	return claimed_own(v, units, from);
 }
@@ -1120,7 +1309,8 @@ static bool find_chunk(struct visit *v, bool said)
 		found = said && claim_own_locked(v);
 	else
 		found = claim_rest_locked(m, v->cell, &v->run) || claim_own_locked(v) ||
-		        (refill_locked(v) && claim_own(v));
+		        (refill_locked(v) && claim_own(v)) ||
+		        (v->remote && recall_locked(m, MPP_RECALL_HALF, &v->run));
 	mpp_unlock(&m->lock);
 	return found;
 }
@@ -1138,7 +1328,8 @@ static bool should_leave(struct visit *v)
 {
 	struct mpp_visitor *visitor = v->visitor;
 
-	if (--visitor->chunks == 0)
+	visitor->chunks -= mpp_min(v->run.chunks, visitor->chunks);
+	if (visitor->chunks == 0 || (mpp_unlikely(v->remote != NULL) && !v->remote->ops->alive(v->remote)))
 		return true;
 	if (visitor->waiting && (mpp_peek(visitor->waiting) >> visitor->higher || mpp_peek(visitor->dismissed)))
 		return true;
@@ -1180,6 +1371,7 @@ bool mpp_multi_visit(struct mpp_multi *m, struct mpp_visitor *visitor)
 	v.counted = false;
 	v.viewed = SIZE_MAX;
 	v.running = false;
+	v.remote = visitor->frame->remote;
 	v.plain_in = mpp_fork_generation() - !leaves_nothing(m);         /* 1 less: no process that comes here */
 	enter(&v);
 	pthread_cleanup_push(visit_lost, &v);

@@ -34,7 +34,10 @@
  *   M7  Where the system refuses a barrier, thieves and halts leave a cell to its owner for as long as it has one
  *       (`barred`). So owners look before each chunk whether the job was halted, and give back what they then leave of
  *       their spans. A halt takes it that nothing of what it sees there will run; the owner may be about to claim a
- *       last chunk of it. */
+ *       last chunk of it.
+ *   M8  What a visitor has handed over to its remote (carrier.h) and what has not begun there can be recalled as long as
+ *       cell->remote is set, by thieves and halts under the lock. Whoever recalls items answers for them. A halt that
+ *       comes before it is set is seen by the visitor when it sets it. */
 #ifndef MPP_MULTI_H
 #define MPP_MULTI_H
 
@@ -53,6 +56,9 @@ struct mpp_cell {
 	size_t rest_first, rest_count;                   /* the lock: items of a chunk whose worker went away: M6 */
 	struct mpp_block *rest_block;
 	struct mpp_cell *next_free;                      /* the lock */
+	struct mpp_remote *remote;                       /* the lock: its owner's, if it has handed items over: M8 */
+	size_t parcel_first;                             /* the lock: the first of them */
+	struct mpp_block *parcel_block;                  /* the lock */
 };
 
 #define MPP_OPEN 1u

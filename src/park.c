@@ -91,6 +91,24 @@ static void wake(_Atomic uint32_t *word, int count)
 	errno = saved;
 }
 
+int mpp_park_shared(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
+{
+	int saved = errno, result = 0;
+
+	if (futex(word, FUTEX_WAIT_BITSET, value, deadline) != 0 && errno == ETIMEDOUT)
+		result = after_timeout(deadline);
+	errno = saved;
+	return result;
+}
+
+void mpp_wake_shared(_Atomic uint32_t *word)
+{
+	int saved = errno;
+
+	futex(word, FUTEX_WAKE, INT_MAX, MPP_NEVER);
+	errno = saved;
+}
+
 void mpp_wake_one(_Atomic uint32_t *word)
 {
 	wake(word, 1);

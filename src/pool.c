@@ -197,6 +197,13 @@ void mpp_pool_started(mppool *pool)
 	mpp_pool_unlock(pool);
 }
 
+void mpp_pool_waits_again(mppool *pool)
+{
+	mpp_lock(&pool->lock);
+	pool->waiting++;
+	mpp_pool_unlock(pool);
+}
+
 const struct mppool_error *mpp_pool_broken_error(mppool *pool)
 {
 	static const struct mppool_error unknown = {MPPOOL_EBROKEN, 0, 0, "An initializer failed"};
@@ -346,10 +353,17 @@ void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why)
 	unlist_begun(pool);
 	discard_queued(pool, code);
 	discard_deques(pool, code);
+	if (pool->carrier)               /* running items are asked to stop */
+		mpp_remotes_nudge(pool);
 	mpp_lock(&pool->lock);
 	pool->stopping = false;
 	tell_idle_locked(pool);
 	mpp_pool_unlock(pool);
+}
+
+void mpp_pool_carrier_lost(mppool *pool)
+{
+	mpp_pool_stop(pool, MPPOOL_BROKEN, mpp_failure_new(MPPOOL_ELOST, 0, "The server of the worker processes died"));
 }
 
 /* ---------------------------------------------------------------------------------------------------- public calls */
@@ -443,6 +457,20 @@ static void join_threads(mppool *pool)
 	pool->left = NULL;
 	if (pool->result_started)
 		mpp_thread_join(pool->result_handler);
+	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++) {
+		struct mpp_worker *w = mpp_worker_at(pool, i);
+
+		struct mpp_remote *remote = w->remote;
+
+		mpp_lock(&pool->lock);
+		w->remote = NULL;
+		mpp_pool_unlock(pool);
+		if (remote)
+			pool->carrier->detach(remote);
+	}
+	if (pool->carried)
+		pool->carrier->close(pool->carried);
+	pool->carried = NULL;
 }
 
 /* Predicate: no thread is left and one caller has joined them all. gone_word changes with both. */
@@ -493,6 +521,9 @@ MPP_PUBLIC int mppool_join(mppool *pool, double timeout)
 
 static void free_pool(mppool *pool)
 {
+	if (pool->carried)               /* in a child of fork */
+		pool->carrier->abandon(pool->carried);
+	mpp_free(pool->initarg);
 	mpp_runq_fini(&pool->runq);
 	mpp_places_free(pool);
 	if (pool->broken)
@@ -584,7 +615,9 @@ MPP_PUBLIC int mppool_destroy(mppool *pool)
 
 static int check_options(const struct mppool_options *o)
 {
-	if (o->workers < 0 || o->reserved != 0)
+	if (o->workers < 0 || o->kill_after != o->kill_after)
+		return EINVAL;
+	if (o->initarg_size > (size_t)PTRDIFF_MAX / 4 || (o->initarg_size > 0 && !o->initarg))
 		return EINVAL;
 	if (o->callback_mode != MPPOOL_CALLBACKS_THREAD && o->callback_mode != MPPOOL_CALLBACKS_POLL)
 		return EINVAL;
@@ -629,8 +662,11 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 	mpp_lock_init(&pool->lock, MPP_RANK_POOL);
 	pool->event = (struct mpp_event)MPP_EVENT_INIT;
 	mpp_poke(&pool->nworkers, n);
-	if (!pool->options.name || (o->cpus && !pool->options.cpus))
+	pool->initarg = o->initarg_size > 0 ? copy_bytes(o->initarg, o->initarg_size) : NULL;
+	if (!pool->options.name || (o->cpus && !pool->options.cpus) || (o->initarg_size > 0 && !pool->initarg))
 		return ENOMEM;
+	if (o->initarg_size > 0)
+		pool->options.initarg = pool->initarg;
 	error = mpp_places_make(pool, n);
 	if (!error)
 		error = mpp_trace_open(o->trace, pool, pool->options.name, &pool->trace);
@@ -642,9 +678,11 @@ static int init_pool(mppool *pool, const struct mppool_options *o)
 static int start_threads(mppool *pool)
 {
 	bool result_handler = !mpp_pool_is_polled(pool);
-	int error = 0;
+	int error = pool->carrier ? pool->carrier->open(&pool->options, pool, mpp_pool_carrier_lost, &pool->carried) : 0;
 	size_t n = mpp_peek(&pool->nworkers);
 
+	if (error)
+		return error;
 	mpp_lock(&pool->lock);
 	mpp_places_enlist_locked(pool, 0, n);
 	pool->nthreads += result_handler;
@@ -664,6 +702,30 @@ static int start_threads(mppool *pool)
 	return error;
 }
 
+static int refuse(int code, const char *message)
+{
+	const struct mppool_error why = {code, 0, 0, message};
+
+	mpp_last_error_set(&why);
+	return code;
+}
+
+static int find_carrier(const struct mppool_options *o, const struct mpp_carrier **ret_carrier)
+{
+	int error = mpp_carrier_find(o->kind, ret_carrier);
+
+	if (error == EINVAL)
+		return refuse(EINVAL, "options.kind is no kind of workers");
+	if (error)
+		return refuse(error, o->kind == MPPOOL_MPI ? "MPPOOL_MPI is not opened in this program"
+		                                           : "This system has no futexes, by which processes wait");
+	if (*ret_carrier && o->flags & MPPOOL_CALLER_HELPS)
+		return refuse(EINVAL, "MPPOOL_CALLER_HELPS is for threads: no task of worker processes runs in the caller");
+	if (*ret_carrier && o->initializer && o->initarg && o->initarg_size == 0 && mpp_carrier_needs_sizes())
+		return refuse(EINVAL, "After mppool_fork_server() options.initarg needs its size in options.initarg_size");
+	return 0;
+}
+
 static void give_up(mppool *pool)
 {
 	mpp_pool_stop(pool, MPPOOL_TERMINATED, NULL);
@@ -673,15 +735,18 @@ static void give_up(mppool *pool)
 MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_pool)
 {
 	struct mppool_options o = MPPOOL_OPTIONS_INIT;
+	const struct mpp_carrier *carrier = NULL;
 	mppool *pool;
 	int error = 0;
 
 	if (!ret_pool)
 		return EINVAL;
 	if (options)
-		error = mpp_struct_copy(&o, options, sizeof o, sizeof o);
+		error = mpp_struct_copy(&o, options, sizeof o, offsetof(struct mppool_options, kill_after));
 	if (!error)
 		error = check_options(&o);
+	if (!error)
+		error = find_carrier(&o, &carrier);
 	if (!error)
 		error = mpp_fork_watch();
 	if (error)
@@ -689,6 +754,7 @@ MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_
 	pool = mpp_alloc_aligned(sizeof *pool);
 	if (!pool)
 		return ENOMEM;
+	pool->carrier = carrier;
 	error = init_pool(pool, &o);
 	if (error) {
 		free_pool(pool);
@@ -699,8 +765,10 @@ MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_
 		mpp_pool_await_initializers(pool);
 	if (!error && mpp_load(&pool->state) == MPPOOL_BROKEN)
 		error = MPPOOL_EBROKEN;
+	if (error == MPPOOL_EBROKEN && mpp_peek(&pool->no_room))
+		error = mpp_peek(&pool->no_room);
 	if (error) {
-		if (error == MPPOOL_EBROKEN)
+		if (error == MPPOOL_EBROKEN || pool->carrier)
 			mpp_last_error_set(mpp_pool_broken_error(pool));
 		give_up(pool);
 		return error;

@@ -45,6 +45,7 @@ struct mpp_worker {
 	bool on_duty;                                    /* the lock: a thread has the place, or is to have it */
 	bool awaited;                                    /* the lock: counted in nstarting */
 	bool enlisted;                                   /* whoever starts it: not started yet */
+	struct mpp_remote *remote;                       /* the lock writes: where its items run; NULL: on its thread */
 	/* Its own thread's: */
 	alignas(MPP_LINE) struct mpp_tally tally;        /* read by mppool_stats() */
 	mppool *pool;
@@ -75,6 +76,9 @@ struct mppool {
 	/* Constant after creation. */
 	struct mppool_options options;   /* name and cpus are the pool's own copies */
 	struct mpp_trace *trace;         /* NULL: there is none */
+	const struct mpp_carrier *carrier;               /* how items run elsewhere; NULL: on the workers' threads */
+	void *carried;                   /* its own of this pool */
+	void *initarg;                   /* the pool's copy, by options.initarg_size; NULL: there is none */
 	uint32_t generation;             /* of the process */
 	/* These only when it is resized; the lock writes. */
 	_Atomic size_t nworkers;         /* as many as there should be */
@@ -125,6 +129,8 @@ struct mppool {
 	bool due_stop;                   /* no more will come due */
 	bool calling;                    /* callbacks are polled: a thread has its turn, C2 */
 	struct mpp_event event;          /* callbacks are polled: raised while some are due, once it is open */
+	uint64_t lost;                   /* remotes that died at work */
+	_Atomic int no_room;             /* an errno value: why nothing could be started for a worker */
 	size_t nthreads;                 /* of all kinds, until their last look at the pool */
 	int joining;                     /* 0, 1 somebody is at it, 2 done */
 	bool stopping;                   /* mpp_pool_stop is still ending what never started */
@@ -207,6 +213,8 @@ static inline struct mpp_multi *mpp_pool_live(const mppool *pool)
 
 /* Asks for memory for the queue, without the lock meanwhile: everything else may have changed. False: there is none. */
 bool mpp_pool_extend_queue_locked(mppool *pool, int priority_index);
+
+void mpp_pool_carrier_lost(mppool *pool);        /* the workers are lost, and no others can be started */
 
 /* Stops everything: MPPOOL_TERMINATED, or MPPOOL_BROKEN with a failure, which is taken over. */
 void mpp_pool_stop(mppool *pool, int state, struct mpp_failure *why);

@@ -69,7 +69,7 @@ static int grow_locked(mppool *pool, size_t n, struct mpp_failure **ret_failure)
 /* A growth waits for initializers, which may wait for whatever this thread keeps from going on. */
 static bool may_wait(const mppool *pool)
 {
-	return !pool->options.initializer ||
+	return !pool->options.initializer || pool->carrier ||
 	       !(mpp_frame_in_callback(pool) || mpp_frame_in_role(pool, MPP_INITIALIZER) ||
 	         mpp_frame_in_role(pool, MPP_FINALIZER));
 }
@@ -116,6 +116,8 @@ MPP_PUBLIC int mppool_resize(mppool *pool, int workers)
 		return error;
 	if (!error)
 		mpp_last_error_set(&failure->error);
+	if (!error && mpp_swap(&pool->no_room, 0) != 0)
+		error = failure->error.code;     /* no initializer's */
 	mpp_failure_free(failure);
 	return error ? error : MPPOOL_EBROKEN;
 }

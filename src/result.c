@@ -96,8 +96,15 @@ MPP_PUBLIC void *mppool_result_userdata(const mppool_result *result)
 /* A single is claimed, so that nobody else runs it, and ended here. */
 static int cancel_single(struct mpp_job *job)
 {
+	bool carried = job->flags & MPP_CARRIED;
+	const mppool *pool = job->pool;  /* an address: it may be gone */
+
 	mpp_or(&job->state, MPP_STOP);
-	return mpp_single_cancel(job) ? 0 : EBUSY;
+	if (mpp_single_cancel(job))
+		return 0;
+	if (carried)
+		mpp_remotes_nudge(pool);
+	return EBUSY;
 }
 
 MPP_PUBLIC int mppool_result_cancel(mppool_result *result)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 _Static_assert(sizeof(struct mppool_counters) % 8 == 0 && sizeof(struct mppool_worker_counters) % 8 == 0 &&
-                       sizeof(struct mppool_counters) == 4 * sizeof(size_t) + 16 * 8 &&
-                       sizeof(struct mppool_worker_counters) == 5 * 8,
+                       sizeof(struct mppool_counters) == 4 * sizeof(size_t) + 17 * 8 &&
+                       sizeof(struct mppool_worker_counters) == 6 * 8,
                "counters without padding, in groups of 8 bytes");
 
 void mpp_pool_count_unrun(mppool *pool, int code, size_t items)
@@ -30,6 +30,7 @@ static void read_clock(struct mpp_worker *w, struct mppool_worker_counters *c)
 	now = w->pool->looked = mpp_now();
 	awake = w->awake + (w->activity == MPP_AWAKE ? now - w->since : 0);
 	asleep = w->asleep + (w->activity == MPP_ASLEEP ? now - w->since : 0);
+	c->pid = w->remote ? w->remote->ops->pid(w->remote) : 0;
 	mpp_pool_unlock(w->pool);
 	c->seconds_busy = seconds(awake);
 	c->seconds_idle = seconds(asleep);
@@ -101,6 +102,7 @@ static void count_all(mppool *pool, struct mppool_counters *c)
 	c->workers_alive = pool->nalive;
 	c->workers_busy = pool->nbusy - (pool->nbusy > 0 && mpp_peek(&pool->busy_spins));
 	c->most_busy = pool->most_busy;
+	c->workers_lost = pool->lost;
 	mpp_pool_unlock(pool);
 	ended = c->done + c->failed + c->cancelled + c->dropped + c->running;
 	c->waiting = c->submitted > ended ? c->submitted - ended : 0;
@@ -118,14 +120,14 @@ MPP_PUBLIC int mppool_stats(const mppool *pool, struct mppool_counters *ret_coun
 	if (mpp_pool_is_foreign(pool))
 		return MPPOOL_EFORKED;
 	memcpy(&size, ret_counters, sizeof size);
-	if (size < sizeof c)
+	if (size < offsetof(struct mppool_counters, workers_lost))
 		return EINVAL;
-	c = *ret_counters;
+	memcpy(&c, ret_counters, mpp_min(size, sizeof c));
 	if (!c.per_worker != (c.per_worker_room == 0) ||
-	    (c.per_worker && (c.per_worker_size < sizeof *c.per_worker || c.per_worker_size % 8 != 0)))
+	    (c.per_worker && (c.per_worker_size < offsetof(struct mppool_worker_counters, pid) || c.per_worker_size % 8 != 0)))
 		return EINVAL;
 	count_all((mppool *)(uintptr_t)pool, &c);
-	*ret_counters = c;
+	memcpy(ret_counters, &c, mpp_min(size, sizeof c));
 	return 0;
 }
 

@@ -109,6 +109,8 @@ static void set_flags(const struct submission *sub, struct mpp_job *job)
 		job->flags |= MPP_HELPED | MPP_REGISTERED;
 	if (job->flags & MPP_HAS_MORE)
 		job->flags |= MPP_REGISTERED;
+	if (pool->carrier)
+		job->flags |= MPP_CARRIED;
 }
 
 /* A worker's own task goes to its own end of its own deque, while that worker serves: an initializer or a finalizer may
@@ -328,12 +330,28 @@ static void await_own(struct mpp_job *job, bool here)
 	pthread_cleanup_pop(0);
 }
 
+/* Can the pool's workers run it? */
+static int get_func(const mppool *pool, const struct mppool_func *f, struct mpp_func **ret_func)
+{
+	struct mppool_error why = {0, 0, 0, NULL};
+	int error = mpp_func_get(f, ret_func);
+
+	if (error || mpp_likely(!pool->carrier))
+		return error;
+	why.code = pool->carrier->check(pool->carried, &(*ret_func)->f, &why.message);
+	if (why.code == 0)
+		return 0;
+	mpp_func_put(*ret_func);
+	mpp_last_error_set(&why);
+	return why.code;
+}
+
 static int new_single(struct submission *sub, const struct mppool_func *f, const void *const args[], bool with_more,
                       struct mpp_job **ret_job)
 {
 	struct mpp_more *more = NULL;
 	struct mpp_func *func;
-	int error = mpp_func_get(f, &func);
+	int error = get_func(sub->pool, f, &func);
 
 	if (error)
 		return error;
@@ -440,7 +458,7 @@ static int new_map(struct submission *sub, const struct map_call *call, struct m
 		.sink = true, .keep = call->keep, .chunksize = call->chunksize, .workers = workers};
 	struct mpp_items items;
 	struct mpp_func *func;
-	int error = mpp_func_get(call->func, &func);
+	int error = get_func(sub->pool, call->func, &func);
 
 	if (error)
 		return error;
@@ -557,7 +575,7 @@ static int new_imap(struct submission *sub, const struct imap_call *call, struct
 	struct mpp_stream_options o = call->options;
 	struct mpp_items items;
 	struct mpp_func *func;
-	int error = mpp_func_get(call->func, &func);
+	int error = get_func(sub->pool, call->func, &func);
 
 	if (error)
 		return error;

@@ -66,6 +66,13 @@ int mpp_park(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
 void mpp_wake_one(_Atomic uint32_t *word);
 void mpp_wake_all(_Atomic uint32_t *word);
 
+#if defined(HAVE_FUTEX) || defined(MPP_SCHEDULER)
+#define MPP_SHARED_PARK 1
+/* The same for a word in memory that several processes share. */
+int mpp_park_shared(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
+void mpp_wake_shared(_Atomic uint32_t *word);
+#endif
+
 /* Nobody is in the middle of a park or a wake while the process forks, where that needs a lock. */
 void mpp_park_before_fork(void);
 void mpp_park_after_fork(void);
@@ -109,6 +116,8 @@ enum mpp_rank {
 	MPP_RANK_HANDLE,         /* a consumer's turn at an iterator */
 	MPP_RANK_JOB,            /* a job's claims */
 	MPP_RANK_POOL,           /* a pool's queue, sleepers and life */
+	MPP_RANK_PARCEL,         /* what a worker's process was handed and has not begun */
+	MPP_RANK_REMOTE,         /* the list of all workers that run items elsewhere */
 	MPP_RANK_MEMORY,         /* the process-wide stores */
 	MPP_RANK_TRACE           /* trace files */
 };

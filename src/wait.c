@@ -36,6 +36,8 @@ static bool is_outside(const mppool *pool)
  * must not run what counts on that. */
 static bool is_uninitialized_generator(const mppool *pool)
 {
+	if (pool->carrier)
+		return false;            /* no task runs in the program */
 	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
 		if (f->pool == pool && f->role == MPP_GENERATOR)
 			return !pool->options.initializer;

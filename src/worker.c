@@ -14,6 +14,7 @@ struct service {
 	enum { INITIALIZING, SERVING, FINALIZING } phase;
 	bool relieved;                   /* a successor has been started, which waits for this thread's end */
 	bool retired;                    /* it was dismissed, and has left its place */
+	int no_room;                     /* an errno value: nothing could be started where its items run; 0 */
 };
 
 /* ---------------------------------------------------------------------------------------------------------- frames */
@@ -22,6 +23,7 @@ void mpp_worker_frame(struct mpp_worker *w, struct mpp_frame *frame)
 {
 	mpp_frame_init(frame, w->pool, &w->pool->state);
 	frame->worker = w;
+	frame->remote = w->remote;
 	frame->row = w->row;
 	frame->worker_index = w->index;
 	frame->worker_state = w->state;
@@ -148,6 +150,30 @@ static void retire_locked(struct service *s)
 
 /* --------------------------------------------------------------------------------------------------------- running */
 
+static size_t most_chunks(const struct mppool_options *o)
+{
+	return o->max_tasks_per_worker ? o->max_tasks_per_worker : SIZE_MAX;
+}
+
+static bool requeue(mppool *pool, struct mpp_job *job);
+static void stop_remote(struct service *s);
+static bool revive(struct service *s);
+
+/* The remote was lost before the call began. A new one runs it, or another worker. */
+static void run_again(struct service *s, struct mpp_job *job)
+{
+	mppool *pool = s->w->pool;
+
+	while (mpp_peek(&pool->state) <= MPPOOL_CLOSED && revive(s))
+		if (mpp_single_run(job, &s->frame))
+			return;
+	mpp_single_unclaim(job);
+	if (!requeue(pool, job))
+		mpp_single_discard_popped(job, mpp_peek(&pool->state) <= MPPOOL_CLOSED
+		                                       ? MPPOOL_ETERMINATED
+		                                       : mpp_pool_stop_code(mpp_peek(&pool->state)));
+}
+
 static void run_single(struct service *s, struct mpp_job *job)
 {
 	int state = mpp_peek(&s->w->pool->state);        /* before the claim, which says that the call has started */
@@ -160,7 +186,8 @@ static void run_single(struct service *s, struct mpp_job *job)
 		return;
 	if (s->w->chunks_left != SIZE_MAX)
 		s->w->chunks_left--;
-	mpp_single_run(job, &s->frame);
+	if (mpp_unlikely(!mpp_single_run(job, &s->frame)))
+		run_again(s, job);
 }
 
 static void run_multi(struct service *s, const struct mpp_work *work)
@@ -190,13 +217,14 @@ static bool is_finished(mppool *pool)
 	return finished;
 }
 
-/* Into the queue with a task's own calls; false: no memory for that, or the pool has ended. */
+/* Into the run queue again; false: no memory for that, or the pool has ended. */
 static bool requeue(mppool *pool, struct mpp_job *job)
 {
+	const int p = job->priority + 1;
 	bool room;
 
 	mpp_lock(&pool->lock);
-	while (!(room = mpp_runq_has_room_locked(&pool->runq, MPP_NORMAL)) && mpp_pool_extend_queue_locked(pool, MPP_NORMAL))
+	while (!(room = mpp_runq_has_room_locked(&pool->runq, p)) && mpp_pool_extend_queue_locked(pool, p))
 		;
 	room = room && mpp_peek(&pool->state) <= MPPOOL_CLOSED;
 	if (room)
@@ -244,6 +272,26 @@ static void run_work(struct service *s, const struct mpp_work *work)
 	mpp_pool_refill(s->w->pool);
 }
 
+/* Between two pieces of work, where items run elsewhere: is there still something to run them, and not for too long?
+ * False: there is not, and the worker is to leave. */
+static bool tend_remote(struct service *s)
+{
+	struct mpp_worker *w = s->w;
+	bool spent = w->chunks_left == 0;
+
+	if (mpp_unlikely(!w->initialized))       /* run_again() could not replace it */
+		return false;
+	if (mpp_likely(!spent && w->remote->ops->alive(w->remote)))
+		return true;
+	if (spent)
+		w->chunks_left = most_chunks(&w->pool->options);
+	if (is_finished(w->pool))        /* as all do that leave now: leave() */
+		return true;
+	if (spent)
+		stop_remote(s);
+	return revive(s);
+}
+
 /* Until the pool lets it go, or it has served its time and a successor stands ready. */
 static void serve(struct service *s)
 {
@@ -258,7 +306,12 @@ static void serve(struct service *s)
 			run_work(s, &work);
 		else if (leave(s))
 			return;
-		if (mpp_unlikely(w->chunks_left == 0)) {
+		if (mpp_unlikely(w->remote != NULL)) {
+			if (!tend_remote(s)) {
+				mpp_worker_release_others(w);
+				return;
+			}
+		} else if (mpp_unlikely(w->chunks_left == 0)) {
 			s->relieved = !is_finished(w->pool) && mpp_worker_start(w, pthread_self()) == 0;
 			if (s->relieved)
 				return;
@@ -312,6 +365,86 @@ static void initializer_returned(struct service *s, int code, const char *messag
 	mpp_pool_unlock(w->pool);
 }
 
+/* What runs the worker's items starts, and initializes itself. */
+static enum mpp_start start_remote(struct service *s, int *ret_code, const char **ret_message)
+{
+	struct mpp_worker *w = s->w;
+	mppool *pool = w->pool;
+	struct mpp_remote *remote = w->remote ? w->remote : pool->carrier->attach(pool->carried, w->index);
+	struct mpp_trace_span span;
+	enum mpp_start how;
+
+	mpp_lock(&pool->lock);
+	w->remote = s->frame.remote = remote;
+	mpp_pool_unlock(pool);
+	*ret_code = ENOMEM;
+	*ret_message = NULL;
+	if (!remote)
+		return MPP_NO_ROOM;
+	mpp_trace_begin(w->row, &span);
+	how = remote->ops->start(remote, &s->frame, ret_code, ret_message);
+	mpp_trace_end(w->row, &span, MPP_TRACE_INITIALIZER, NULL, 0, 0);
+	if (how == MPP_STARTED)
+		*ret_code = 0;
+	return how;
+}
+
+/* A new one in place of one that died at work, or has run enough. False: there is none. */
+static bool revive(struct service *s)
+{
+	struct mpp_worker *w = s->w;
+	const char *message;
+	enum mpp_start how;
+	int code;
+
+	if (w->initialized) {            /* it did not leave by stop_remote() */
+		mpp_lock(&w->pool->lock);
+		w->pool->lost++;
+		mpp_pool_unlock(w->pool);
+	}
+	w->initialized = false;
+	how = start_remote(s, &code, &message);
+	if (how == MPP_NO_ROOM)
+		s->no_room = code;
+	if (how == MPP_NOT_INITIALIZED)
+		initializer_failed(s, code, message);
+	w->initialized = how == MPP_STARTED;
+	return w->initialized;
+}
+
+/* The remote runs its finalizer and ends. */
+static void stop_remote(struct service *s)
+{
+	struct mpp_worker *w = s->w;
+	struct mpp_trace_span span;
+
+	if (!w->initialized)
+		return;
+	w->initialized = false;
+	mpp_trace_begin(w->row, &span);
+	w->remote->ops->stop(w->remote, &s->frame);
+	mpp_trace_end(w->row, &span, MPP_TRACE_FINALIZER, NULL, 0, 0);
+}
+
+/* A place that is filled again stays vacant where nothing can be started; one that somebody waits for says why. */
+static void initialize_remote(struct service *s)
+{
+	struct mpp_worker *w = s->w;
+	const char *message;
+	int code;
+	enum mpp_start how = start_remote(s, &code, &message);
+
+	if (how == MPP_NO_ROOM && !w->awaited) {
+		s->no_room = code;
+		return;
+	}
+	if (how == MPP_NO_ROOM) {
+		mpp_poke(&w->pool->no_room, code);
+		message = "No process could be started for a worker";
+	}
+	initializer_returned(s, code, message);
+}
+
 static void initialize(struct service *s)
 {
 	const struct mppool_options *o = &s->w->pool->options;
@@ -319,6 +452,10 @@ static void initialize(struct service *s)
 	int code = 0;
 
 	s->phase = INITIALIZING;
+	if (s->w->pool->carrier) {
+		initialize_remote(s);
+		return;
+	}
 	if (o->initializer) {
 		s->frame.role = MPP_INITIALIZER;
 		mpp_assert_unlocked();
@@ -339,7 +476,9 @@ static void finalize(struct service *s)
 
 	s->phase = FINALIZING;
 	s->frame.role = MPP_FINALIZER;
-	if (o->finalizer && s->w->initialized) {
+	if (s->w->remote) {
+		stop_remote(s);
+	} else if (o->finalizer && s->w->initialized) {
 		s->w->initialized = false;
 		mpp_assert_unlocked();
 		mpp_trace_begin(s->w->row, &span);
@@ -392,6 +531,8 @@ static void leave_row(struct service *s)
 	s->w->row = s->frame.row = NULL;
 }
 
+static void leave_vacant(struct mpp_worker *w, int error, size_t unsure);
+
 /* By a successor, or because the pool is done. */
 static void work_until_relieved(struct service *s)
 {
@@ -402,7 +543,9 @@ static void work_until_relieved(struct service *s)
 	}
 	finalize(s);
 	leave_row(s);
-	if (!s->relieved)
+	if (s->no_room)
+		leave_vacant(s->w, s->no_room, 0);
+	else if (!s->relieved)
 		depart(s);
 }
 
@@ -421,7 +564,8 @@ static void leave_vacant(struct mpp_worker *w, int error, size_t unsure)
 	mpp_pool_unlock(pool);
 	if (last)
 		mpp_pool_stop(pool, MPPOOL_BROKEN,
-		              mpp_failure_new(error, (size_t)w->index, "No thread to replace the last worker"));
+		              mpp_failure_new(error, (size_t)w->index, w->pool->carrier ? "No process to replace the last worker"
+		                                                                     : "No thread to replace the last worker"));
 	mpp_lock(&pool->lock);
 	mpp_pool_thread_gone(pool);
 	mpp_pool_unlock(pool);
@@ -486,17 +630,13 @@ static void worker_lost(void *arg)
 	mpp_frame_pop(&s->frame);
 }
 
-static size_t most_chunks(const struct mppool_options *o)
-{
-	return o->max_tasks_per_worker ? o->max_tasks_per_worker : SIZE_MAX;
-}
-
 static void *worker_main(void *arg)
 {
 	struct service s;
 
 	s.w = arg;
 	s.relieved = s.retired = false;
+	s.no_room = 0;
 	if (s.w->has_before)
 		mpp_thread_join(s.w->before);
 	s.w->thread = pthread_self();

@@ -17,6 +17,7 @@ black_tests = \
 	tests/test_lifecycle \
 	tests/test_nested \
 	tests/test_poll \
+	tests/test_processes \
 	tests/test_progress \
 	tests/test_races \
 	tests/test_resize \
@@ -56,6 +57,7 @@ tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
+tests_test_processes_LDADD = $(black_libs)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
@@ -127,6 +129,7 @@ EXTRA_DIST += \
 	tests/models/deque.pml \
 	tests/models/job.pml \
 	tests/models/machine.pml \
+	tests/models/parcel.pml \
 	tests/models/park.pml \
 	tests/models/spans.pml \
 	tests/models/streams.pml \

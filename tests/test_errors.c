@@ -290,7 +290,7 @@ static const struct { int code; const char *name; } table[] = {
 	{MPPOOL_ENOTREADY, "MPPOOL_ENOTREADY"}, {MPPOOL_ETERMINATED, "MPPOOL_ETERMINATED"},
 	{MPPOOL_EBROKEN, "MPPOOL_EBROKEN"}, {MPPOOL_ELOST, "MPPOOL_ELOST"},
 	{MPPOOL_EITER, "MPPOOL_EITER"}, {MPPOOL_EFULL, "MPPOOL_EFULL"},
-	{MPPOOL_EFORKED, "MPPOOL_EFORKED"}, {EINVAL, "EINVAL"}, {ENOMEM, "ENOMEM"}, {EAGAIN, "EAGAIN"},
+	{MPPOOL_EFORKED, "MPPOOL_EFORKED"}, {MPPOOL_EFUNC, "MPPOOL_EFUNC"}, {ENOTSUP, "ENOTSUP"}, {EINVAL, "EINVAL"}, {ENOMEM, "ENOMEM"}, {EAGAIN, "EAGAIN"},
 	{ETIMEDOUT, "ETIMEDOUT"}, {EDEADLK, "EDEADLK"}, {ECANCELED, "ECANCELED"}, {EBUSY, "EBUSY"},
 	{EALREADY, "EALREADY"}, {E2BIG, "E2BIG"}, {ENOENT, "ENOENT"}, {EPERM, "EPERM"},
 };
@@ -394,7 +394,10 @@ START_TEST(create_bad_members_are_einval)
 {
 	atomic_size_t started = 0;
 
-	create_refused(MPPOOL_OPTIONS(.workers = 1, .reserved = 1), EINVAL);
+	create_refused(MPPOOL_OPTIONS(.workers = 1, .kind = 3), EINVAL);
+	create_refused(MPPOOL_OPTIONS(.workers = 1, .kind = MPPOOL_MPI), ENOTSUP);
+	create_refused(MPPOOL_OPTIONS(.workers = 1, .kill_after = NAN), EINVAL);
+	create_refused(MPPOOL_OPTIONS(.workers = 1, .initarg_size = 8), EINVAL);
 	create_refused(MPPOOL_OPTIONS(.workers = 1, .flags = 1u << 31), EINVAL);
 	create_refused(MPPOOL_OPTIONS(.workers = 1, .flags = MPPOOL_CALLER_HELPS | 1u << 7), EINVAL);
 	create_refused(MPPOOL_OPTIONS(.workers = 1, .callback_mode = 2), EINVAL);
@@ -402,7 +405,7 @@ START_TEST(create_bad_members_are_einval)
 	create_refused(MPPOOL_OPTIONS(.workers = 1, .flags = MPPOOL_CALLER_HELPS, .initializer = state_initializer,
 	                              .initarg = &started), EINVAL);
 	create_refused(MPPOOL_OPTIONS(.workers = 1, .initializer = state_initializer, .initarg = &started,
-	                              .reserved = 7), EINVAL);
+	                              .kind = 7), EINVAL);
 	ck_assert_uint_eq(atomic_load(&started), 0);
 }
 END_TEST
@@ -429,7 +432,7 @@ END_TEST
 START_TEST(create_struct_too_small_is_einval)
 {
 	const struct mppool_options good = {.size = sizeof good, .workers = 1};
-	const size_t sizes[] = {0, 1, sizeof(size_t), sizeof good - 8, sizeof good - 1};
+	const size_t sizes[] = {0, 1, sizeof(size_t), sizeof good - 24, offsetof(struct mppool_options, kill_after) - 1};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		void *const options = shortened(&good, sizes[i]);
@@ -816,7 +819,7 @@ START_TEST(submit_func_size_is_checked)
 	struct request r;
 	void *func;
 	mppool *const pool = pool_of(1);
-	const size_t sizes[] = {0, sizeof(size_t), sizeof r.f - 8};
+	const size_t sizes[] = {0, sizeof(size_t), sizeof r.f - 16};
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		request_set(&r, pool);

@@ -1149,7 +1149,7 @@ START_TEST(last_error_survives_successes_the_result_and_the_pool)
 	pool_finish(pool);
 	ck_assert_ptr_eq(mppool_last_error(), error);
 	ck_assert_int_eq(error->code, 77);
-	ck_assert_int_eq(error->reserved, 0);
+	ck_assert_int_eq(error->status, 0);
 	ck_assert_str_eq(message, "item 0");
 }
 END_TEST

@@ -71,6 +71,8 @@ void sched_assert_unlocked(SCHED_SITE);
 #define mpp_wake_one(word) sched_wake(word, false, SCHED_HERE(#word))
 #define mpp_wake_all(word) sched_wake(word, true, SCHED_HERE(#word))
 #define mpp_yield() sched_relax(SCHED_HERE(""))
+#define mpp_park_shared(word, value, deadline) sched_park(word, value, deadline, SCHED_HERE(#word))
+#define mpp_wake_shared(word) sched_wake(word, true, SCHED_HERE(#word))
 #define mpp_relax() sched_relax(SCHED_HERE(""))
 #define mpp_spin_more(spin) sched_spin_more(&(spin)->start, SCHED_HERE(#spin))
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * In place of the library's park.c, thread.c, memory.c, cpu.c and trace_file.c: the same functions, under the scheduler. */
+ * In place of the library's park.c, thread.c, memory.c, cpu.c, trace_file.c and process.c: the same functions, under the
+ * scheduler. */
 #ifndef MPP_SCHEDULER
 #define MPP_SCHEDULER
 #endif
+#include "carrier.h"
 #include "cpu.h"
 #include "memory.h"
 #include "sync.h"
@@ -16,6 +18,18 @@
 #include <sys/mman.h>
 
 #define CODE __builtin_return_address(0)
+
+/* Processes are no threads of the scheduler's. */
+int mpp_carrier_find(unsigned kind, const struct mpp_carrier **ret_carrier)
+{
+	*ret_carrier = NULL;
+	return kind == MPPOOL_THREADS ? 0 : ENOTSUP;
+}
+
+bool mpp_carrier_needs_sizes(void)
+{
+	return false;
+}
 
 static int cpus;
 static unsigned refused_threads, refused_barriers;
