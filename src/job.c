@@ -338,7 +338,7 @@ bool mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 {
 	const struct mpp_more *more = mpp_job_more(job);
 	const void *args[MPPOOL_MAX_ARGS];
-	struct single_run run = {.job = job, .frame = frame};
+	struct single_run run;
 	size_t ended = 1;
 
 	frame->role = MPP_TASK;
@@ -350,6 +350,9 @@ bool mpp_single_run(struct mpp_job *job, struct mpp_frame *frame)
 	single_args_vector(job, args);
 	mpp_tally_begin(frame->tally);
 	mpp_assert_unlocked();
+	run.job = job;
+	run.frame = frame;
+	run.late = run.killed = false;
 	MPP_PROBE_START(job->pool, job, &job->func->f, 0, 1);
 	mpp_trace_begin(frame->row, &run.span);
 	pthread_cleanup_push(single_lost, &run);

@@ -32,7 +32,7 @@ white_tests = \
 
 if HAVE_CHECK
 AM_CFLAGS += $(CHECK_CFLAGS) -iquote $(top_srcdir)/src
-check_LTLIBRARIES += libtest-support.la
+check_LTLIBRARIES += libtest-support.la tests/late_module.la
 # The longest first.
 test_programs = $(white_tests) $(black_tests)
 check_PROGRAMS += $(test_programs)
@@ -41,6 +41,10 @@ test_programs =
 endif
 
 libtest_support_la_SOURCES = tests/support.c tests/support.h
+
+# With -rpath a shared module, although it is never installed.
+tests_late_module_la_SOURCES = tests/late_module.c
+tests_late_module_la_LDFLAGS = -module -avoid-version -rpath /nowhere
 
 black_libs = libtest-support.la libmppool.la $(CHECK_LIBS) $(LIBM)
 white_libs = libtest-support.la libmppool-internal.la $(CHECK_LIBS) $(LIBM)
@@ -57,7 +61,7 @@ tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
-tests_test_processes_LDADD = $(black_libs)
+tests_test_processes_LDADD = $(black_libs) $(DL_LIBS)
 tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)

@@ -4,6 +4,8 @@
  *
  * What tasks do in their processes they note in shared memory. */
 #define _GNU_SOURCE
+#include <config.h>
+
 #include "support.h"
 
 #include <dirent.h>
@@ -17,6 +19,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#ifdef HAVE_FUTEX
+#define WITH_PROCESSES 1
+#else
+#define WITH_PROCESSES 0         /* by futexes threads and processes wait for each other */
+#endif
 
 #define PROCESSES(...) MPPOOL_OPTIONS(.kind = MPPOOL_PROCESSES, __VA_ARGS__)
 
@@ -1056,24 +1064,66 @@ START_TEST(kinds_and_flags_that_do_not_go_together_are_refused_with_a_reason)
 }
 END_TEST
 
+/* The module beside the program's file; NULL: it was built without shared libraries. */
+static void *late_module(void)
+{
+	char path[4096];
+	const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 32);
+	void *module;
+	char *file;
+
+	ck_assert_int_gt(n, 0);
+	path[n] = '\0';
+	if (!strstr(path, "/.libs/"))
+		return NULL;
+	file = strrchr(path, '/') + 1;
+	snprintf(file, sizeof path - (size_t)(file - path), "late_module.so");
+	module = dlopen(path, RTLD_NOW);
+	ck_assert_msg(module, "%s", dlerror());
+	return module;
+}
+
+static void *symbol(void *module, const char *name)
+{
+	void *const found = dlsym(module, name);
+
+	ck_assert_ptr_nonnull(found);
+	return found;
+}
+
+static void assert_efunc(mppool *pool, const struct mppool_func *func, const char *what)
+{
+	const int x[2] = {2, 3};
+	mppool_result *result = NULL;
+	int y[2] = {-1, -1};
+
+	assert_code(mppool_apply(pool, func, MPPOOL_ARGS(&x[0]), &y[0]), MPPOOL_EFUNC);
+	ck_assert_ptr_nonnull(strstr(mppool_last_error()->message, what));
+	assert_code(mppool_map_async(pool, func, MPPOOL_ARRAY(x, 2), y, 0, NULL, &result), MPPOOL_EFUNC);
+	ck_assert_ptr_null(result);
+	ck_assert_int_eq(y[0], -1);
+}
+
 START_TEST(function_of_a_module_that_was_loaded_later_is_efunc)
 {
-	static const char *const names[] = {"libanl.so.1", "libutil.so.1", "librt.so.1", "libBrokenLocale.so.1", "libz.so.1"};
-	static const char *const functions[] = {"getaddrinfo_a", "openpty", "aio_read", "__ctype_get_mb_cur_max", "compress"};
-	mppool *const pool = processes(PROCESSES(.workers = 1));
-	struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
-	void *found = NULL;
+	mppool *const pool = processes(PROCESSES(.workers = 1)), *younger;
+	struct mppool_func late = make_func(square_call, 1, sizeof(int), NULL), mixed = late;
+	void *const module = late_module(), *found;
 	int x = 2, y;
 
-	for (size_t i = 0; i < 5 && !found; i++)
-		if (!dlopen(names[i], RTLD_NOW | RTLD_NOLOAD)) {
-			void *const module = dlopen(names[i], RTLD_NOW);
-
-			found = module ? dlsym(module, functions[i]) : NULL;
-		}
-	if (found) {
-		memcpy(&func.call, &found, sizeof found);
-		mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y);
+	if (module) {
+		found = symbol(module, "late_call");
+		memcpy(&late.call, &found, sizeof found);
+		late.context = mixed.context = symbol(module, "late_number");
+		assert_efunc(pool, &late, "The function");
+		assert_efunc(pool, &mixed, "The context");
+		mixed.context_size = sizeof(int);        /* handed over: no matter where it was */
+		assert_ok(mppool_apply(pool, &mixed, MPPOOL_ARGS(&x), &y));
+		ck_assert_int_eq(y, 4);
+		younger = processes(PROCESSES(.workers = 1));
+		assert_ok(mppool_apply(younger, &late, MPPOOL_ARGS(&x), &y));
+		ck_assert_int_eq(y, 42);
+		finish(younger);
 	}
 	finish(pool);
 }
@@ -1402,11 +1452,33 @@ START_TEST(idle_pool_makes_no_context_switch)
 }
 END_TEST
 
+START_TEST(without_futexes_there_are_no_processes)
+{
+	mppool *pool = NULL;
+
+	assert_code(mppool_create(PROCESSES(.workers = 1), &pool), ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(mppool_last_error()->message, "futexes"));
+	ck_assert_ptr_null(pool);
+	assert_code(mppool_fork_server(), ENOTSUP);
+	ck_assert_ptr_null(mppool_shared_alloc(1));
+	mppool_shared_free(NULL);
+}
+END_TEST
+
+static void fill_without_futexes(Suite *suite)
+{
+	tcase_add_test(add_case(suite, "refusals"), without_futexes_there_are_no_processes);
+}
+
 static void fill(Suite *suite)
 {
 	TCase *tcase;
 
 	no_core();
+	if (!WITH_PROCESSES) {
+		fill_without_futexes(suite);
+		return;
+	}
 	tcase = add_case(suite, "basics");
 	tcase_add_test(tcase, apply_and_map_give_what_threads_give);
 	tcase_add_test(tcase, items_larger_than_a_slot_are_copied_whole);
