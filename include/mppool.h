@@ -175,7 +175,7 @@ struct mppool_options {
 	void *initarg MPPOOL_ZERO_;
 	size_t max_tasks_per_worker MPPOOL_ZERO_;        /* chunks after which a worker is replaced; 0: never */
 	size_t queue_limit MPPOOL_ZERO_;         /* most calls that have not started; 0: no limit */
-	size_t stack_size MPPOOL_ZERO_;          /* bytes of each worker's stack; 0: the system's, at least 1 MiB */
+	size_t stack_size MPPOOL_ZERO_;          /* bytes of each thread's stack; 0: the system's, at least 1 MiB */
 	const char *name MPPOOL_ZERO_;           /* of the threads; NULL: "mppool" */
 	const int *cpus MPPOOL_ZERO_;            /* worker i runs on cpus[i % ncpus]; NULL: anywhere */
 	size_t ncpus MPPOOL_ZERO_;

@@ -5,7 +5,9 @@
  *     makes it ready, and lets the pool wait for it no longer: so who sees it ready finds its callback due.
  * C2  One callback of a pool runs at a time: there is one result handler, or one poller who has the turn. A poller runs
  *     as many as were due when its turn began, so it comes to an end although callbacks submit more.
- * C3  The event is raised while the list is not empty. Both change under the lock. */
+ * C3  The event is raised while the list is not empty. Both change under the lock. A turn that leaves callbacks behind
+ *     raises it once more, for event loops that are told of changes only and poll once for each: every callback is run
+ *     in a turn that began after it came due, or an event comes after it. */
 #include "pool.h"
 
 #define MOMENT 10000000          /* nanoseconds between two tries to start a task handler that is wanted: H1 */
@@ -190,7 +192,7 @@ static int await_turn_locked(struct turn *turn, int64_t deadline)
 	while (pool->ndue == 0 ? !pool->due_stop : pool->calling) {
 		if (timed_out)
 			return pool->ndue > 0 ? ETIMEDOUT : 0;
-		if (mpp_frame_in_pool(pool))
+		if (mpp_frame_at_work(pool))
 			return EDEADLK;
 		timed_out = rest_locked(pool, deadline) == ETIMEDOUT;
 	}
@@ -212,6 +214,8 @@ static void turn_over(void *arg)
 		return;
 	mpp_lock(&pool->lock);
 	pool->calling = false;
+	if (pool->ndue > 0)
+		mpp_event_renew(&pool->event);
 	wake = (pool->ndue > 0 || pool->due_stop) && someone_sleeps_locked(pool);
 	mpp_pool_unlock(pool);
 	if (wake)

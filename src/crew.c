@@ -3,6 +3,8 @@
 
 #include "memory.h"
 
+#define MANY 4096                /* workers for which the system's limits are looked up in advance */
+
 static size_t crews_in(size_t segment)
 {
 	return (size_t)1 << segment;
@@ -83,6 +85,8 @@ int mpp_places_make(mppool *pool, size_t n)
 {
 	size_t from = mpp_peek(&pool->nplaces);
 
+	if (n > MANY && n > mpp_thread_most())   /* to start as many as there are, and end them again, takes seconds */
+		return EAGAIN;
 	return from < n ? make_places(pool, from, n) : 0;
 }
 
@@ -101,8 +105,6 @@ size_t mpp_places_enlist_locked(mppool *pool, size_t from, size_t n)
 		w->awaited = pool->options.initializer != NULL || pool->carrier != NULL;
 		pool->nstarting += w->awaited;
 		pool->nthreads++;
-		if (pool->retired == w)
-			pool->retired = NULL;    /* its successor joins it */
 	}
 	pool->nalive += enlisted;
 	mpp_store(&pool->start_word, pool->nstarting == 0);
@@ -154,7 +156,7 @@ int mpp_places_start(mppool *pool, size_t from, size_t n)
 
 		if (!w->enlisted)
 			continue;
-		error = mpp_worker_start(w, w->thread);
+		error = mpp_worker_start(w);
 		w->enlisted = error != 0;
 	}
 	if (error)

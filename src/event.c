@@ -125,7 +125,8 @@ void mpp_event_close(struct mpp_event *event)
 	event->fd = event->other = -1;
 }
 
-/* There is one token at most, so neither can block; what a signal interrupts is done again. */
+/* There are two tokens in a pipe at most, and an eventfd adds them up: so neither can block. What a signal interrupts is
+ * done again. */
 static void transfer(const struct mpp_event *event, bool in)
 {
 	token one = 1;
@@ -146,6 +147,21 @@ void mpp_event_set(struct mpp_event *event, bool raised)
 	event->raised = raised;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	transfer(event, raised);
+	pthread_setcancelstate(cancel_state, NULL);
+	errno = saved;
+}
+
+/* Another token before the old one is read: at no time is the descriptor unreadable. A read of an eventfd takes all. */
+void mpp_event_renew(struct mpp_event *event)
+{
+	int cancel_state, saved = errno;
+
+	if (event->fd < 0 || !event->raised)
+		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	transfer(event, true);
+	if (event->other >= 0)
+		transfer(event, false);
 	pthread_setcancelstate(cancel_state, NULL);
 	errno = saved;
 }

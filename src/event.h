@@ -20,6 +20,10 @@ void mpp_event_close(struct mpp_event *event);
  * cancellation point, so it may be done under a lock: who holds that one sees the descriptor as `raised` says. */
 void mpp_event_set(struct mpp_event *event, bool raised);
 
+/* It is raised, and there is something new: who was told of the last raising alone, as an edge-triggered epoll(7) does, is
+ * told again. As mpp_event_set() otherwise. */
+void mpp_event_renew(struct mpp_event *event);
+
 /* A descriptor just opened, as another one if it is 0, 1 or 2: a program may be started without those, and still writes its
  * messages there. -1 with errno set: none is left, and the one given is closed. -1 stays -1. No cancellation point. */
 int mpp_descriptor_apart(int fd);

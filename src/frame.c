@@ -50,6 +50,23 @@ bool mpp_frame_in_pool(const mppool *pool)
 	return false;
 }
 
+bool mpp_frame_at_work(const mppool *pool)
+{
+	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)
+		if (f->pool == pool && f->role != MPP_ENDING)
+			return true;
+	return false;
+}
+
+struct mpp_frame *mpp_frame_bottom(void)
+{
+	struct mpp_frame *f = mpp_frame_top;
+
+	while (f && f->up)
+		f = f->up;
+	return f;
+}
+
 bool mpp_frame_in_job(const struct mpp_job *job)
 {
 	for (const struct mpp_frame *f = mpp_frame_top; f; f = f->up)

@@ -2,7 +2,8 @@
  *
  * Around every user function the library puts a frame on a list of the thread's own. By it a task knows its index and
  * its worker, mppool_raise() knows where to leave a message, and a call that would wait knows whether it stands on the
- * very thing that it waits for. Frames live on the thread's stack; only their own thread reads them. */
+ * very thing that it waits for. Only their own thread reads them. They live on its stack, but for the lowest one of a
+ * pool's own thread, which lives until that was joined (service.h). */
 #ifndef MPP_FRAME_H
 #define MPP_FRAME_H
 
@@ -19,7 +20,8 @@ enum mpp_role {
 	MPP_HOOK,                /* drop_args, drop_result, release, finish of a job that has not ended */
 	MPP_CALLBACK,
 	MPP_GENERATOR,
-	MPP_INITIALIZER
+	MPP_INITIALIZER,
+	MPP_ENDING               /* a thread of the pool that ends: destructors of thread-locals and of keys */
 };
 
 struct mpp_frame {
@@ -71,6 +73,7 @@ static inline void mpp_frame_next(struct mpp_frame *frame, size_t index)
 
 /* Is this thread at work for the pool, here or further up? For the job? In a callback of the pool? */
 bool mpp_frame_in_pool(const mppool *pool);
+bool mpp_frame_at_work(const mppool *pool);      /* the same, and no thread of it that only ends: not MPP_ENDING */
 bool mpp_frame_in_job(const struct mpp_job *job);
 bool mpp_frame_in_role(const mppool *pool, enum mpp_role role);
 
@@ -82,6 +85,8 @@ static inline bool mpp_frame_in_callback(const mppool *pool)
 	return (mpp_unlikely(mpp_frame_callbacks > 0) && mpp_frame_in_role(pool, MPP_CALLBACK)) ||
 	       (mpp_unlikely(mpp_frame_remote_hooks > 0) && mpp_frame_in_role(pool, MPP_HOOK));
 }
+
+struct mpp_frame *mpp_frame_bottom(void);        /* of this thread; NULL: it has none */
 
 /* The innermost frame of this thread that belongs to the pool's own worker, or NULL. */
 struct mpp_frame *mpp_frame_of_worker(const mppool *pool);

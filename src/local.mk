@@ -16,6 +16,7 @@ native_sources = \
 	src/process.c \
 	src/process_main.c \
 	src/shared.c \
+	src/starter.c \
 	src/thread.c \
 	src/trace_file.c
 library_sources = \
@@ -56,6 +57,8 @@ library_sources = \
 	src/ring.c src/ring.h \
 	src/runq.c src/runq.h \
 	src/scheduler.c \
+	src/service.c src/service.h \
+	src/starter.h \
 	src/stats.c \
 	src/stream.c src/stream.h \
 	src/submit.c \

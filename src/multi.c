@@ -143,6 +143,7 @@ void mpp_multi_fini(struct mpp_multi *m)
 
 	if (m->owns_results)
 		mpp_free(m->results);
+	mpp_free(m->scratch);
 	mpp_free(m->good);
 	mpp_free(m->cells);
 	while ((of_guest = m->guest_rests) != NULL) {    /* in the child of a fork, where nobody claims them */
@@ -177,6 +178,23 @@ static void cut_into_units(struct mpp_multi *m, size_t chunksize, size_t workers
 	}
 }
 
+static size_t scratch_stride(const struct mpp_multi *m)
+{
+	return mpp_round_up(m->job.func->f.result_size, MPP_LINE);
+}
+
+int mpp_multi_make_scratch(struct mpp_multi *m)
+{
+	size_t size = m->job.func->f.result_size;
+
+	if (!m->discards || size <= MPP_SCRATCH)
+		return 0;
+	if (size > (size_t)PTRDIFF_MAX - MPP_LINE || mpp_mul_overflows(m->ncells, scratch_stride(m)))
+		return ENOMEM;
+	m->scratch = mpp_alloc(m->ncells * scratch_stride(m));
+	return m->scratch ? 0 : ENOMEM;
+}
+
 int mpp_array_new(mppool *pool, struct mpp_func *func, const struct mpp_items *items, void *results, bool keep,
                   size_t chunksize, size_t workers, struct mpp_multi **ret_multi)
 {
@@ -194,12 +212,15 @@ int mpp_array_new(mppool *pool, struct mpp_func *func, const struct mpp_items *i
 	}
 	cut_into_units(m, chunksize, workers);
 	m->results = results;
-	m->owns_results = !results && size > 0 && (keep || size > MPP_SCRATCH);
+	m->owns_results = !results && size > 0 && keep;
 	m->discards = !results && !m->owns_results;
-	if (m->owns_results && !mpp_multi_grow_results(m, 0, items->length)) {
+	error = mpp_multi_make_scratch(m);
+	if (!error && m->owns_results && !mpp_multi_grow_results(m, 0, items->length))
+		error = ENOMEM;
+	if (error) {
 		mpp_multi_fini(m);
 		mpp_free(m);
-		return ENOMEM;
+		return error;
 	}
 	mpp_poke(&m->limit, items->length);
 	mpp_poke(&m->pending, items->length);
@@ -497,12 +518,13 @@ static void end_unrun(struct mpp_multi *m, struct mpp_block *block, size_t first
 	view.results = NULL;
 	if (!m->owns_results)            /* those are zero from the start, and a drawer may be moving them */
 		view_results(m, block, first, &view);
-	for (size_t i = 0; i < count; i++) {
-		zero_result(m, &view, i);
-		if (m->more.codes)
-			m->more.codes[first + i] = m->halt_code;
-		drop_item_args(m, &view, i);
-	}
+	if (view.results || m->more.codes || m->job.func->f.drop_args)   /* else there may be more than can be counted */
+		for (size_t i = 0; i < count; i++) {
+			zero_result(m, &view, i);
+			if (m->more.codes)
+				m->more.codes[first + i] = m->halt_code;
+			drop_item_args(m, &view, i);
+		}
 	will_not_run(m);
 	mpp_pool_count_unrun(m->job.pool, m->halt_code, count);
 	mpp_add(&m->undone, count);
@@ -793,6 +815,7 @@ struct visit {
 	bool running;
 	struct mpp_remote *remote;       /* where the items run; NULL: here */
 	struct mpp_trace_span span;      /* of the chunk at hand */
+	char *large;                     /* for a result that is discarded; NULL: the scratch is, or there is no memory */
 	alignas(max_align_t) char scratch[MPP_SCRATCH];
 };
 
@@ -800,6 +823,8 @@ static void *result_of(struct visit *v, size_t i)
 {
 	if (v->view.results)
 		return v->view.results + (v->skip + i) * v->view.result_stride;
+	if (v->m->scratch)
+		return v->large;
 	return v->m->job.func->f.result_size ? v->scratch : NULL;
 }
 
@@ -942,6 +967,13 @@ static size_t run_by_chunk(struct visit *v)
 		i += settle_chunk(v, i, chunk.count, failed, code);
 	}
 	return i;
+}
+
+/* A guest has no place for a result, and there is no memory for one. */
+static size_t run_without_room(struct visit *v)
+{
+	items_ended_with(v, 0, v->run.count, ENOMEM);
+	return v->run.count;
 }
 
 /* Among what runs, from the first chunk on, and only while items were claimed and not reported: without them the job may
@@ -1098,7 +1130,9 @@ static void run_chunk(struct visit *v)
 	MPP_PROBE_START(m->job.pool, &m->job, f, v->run.first, v->run.count);
 	mpp_trace_begin(row, &v->span);
 	v->running = !v->remote;
-	if (v->remote)
+	if (mpp_unlikely(m->scratch && !v->large))
+		i = run_without_room(v);
+	else if (v->remote)
 		i = run_elsewhere(v);
 	else if (f->chunk_call && !(f->call && (m->more.task_timeout > 0 || v->run.count == 1)))
 		i = run_by_chunk(v);
@@ -1133,6 +1167,12 @@ static void enter(struct visit *v)
 		memset(&v->guest, 0, sizeof v->guest);
 		v->cell = &v->guest;
 	}
+	if (!v->m->scratch)
+		v->large = NULL;
+	else if (v->cell == &v->guest)
+		v->large = mpp_alloc(scratch_stride(v->m));
+	else
+		v->large = v->m->scratch + (size_t)(v->cell - v->m->cells) * scratch_stride(v->m);
 	v->before = mpp_peek(&v->cell->done);
 	frame->role = MPP_TASK;
 	frame->job = &v->m->job;
@@ -1141,8 +1181,10 @@ static void enter(struct visit *v)
 
 static void leave_locked(struct visit *v)
 {
-	if (v->cell == &v->guest)
+	if (v->cell == &v->guest) {
+		mpp_free(v->large);
 		return;
+	}
 	v->cell->owned = false;
 	v->cell->next_free = v->m->free_cells;
 	v->m->free_cells = v->cell;

@@ -75,6 +75,7 @@ struct mpp_multi {
 	char *results;                                   /* NULL: dropped, or none, or a stream's blocks have them */
 	bool owns_results;
 	bool discards;                                   /* a result is dropped as soon as it is there */
+	char *scratch;                                   /* constant: large ones go here, one place for each cell; or NULL */
 	unsigned char *good;                             /* owned results that may have to be dropped: 1: succeeded */
 
 	alignas(MPP_LINE) struct mpp_lock lock;
@@ -133,8 +134,10 @@ void mpp_multi_fini(struct mpp_multi *m);
 int mpp_array_new(mppool *pool, struct mpp_func *func, const struct mpp_items *items, void *results, bool keep,
                   size_t chunksize, size_t workers, struct mpp_multi **ret_multi);
 
-/* Where results go that nobody wants: small ones into a visitor's stack, others must be kept. */
+/* Where results go that nobody wants: small ones into a visitor's stack, large ones into a place that it has with its
+ * cell. Sets those up for a job that discards. 0 or ENOMEM. */
 #define MPP_SCRATCH 256
+int mpp_multi_make_scratch(struct mpp_multi *m);
 
 static inline struct mpp_multi *mpp_multi_next_live(const struct mpp_multi *m)
 {

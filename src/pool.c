@@ -437,33 +437,20 @@ MPP_PUBLIC int mppool_wait_idle(mppool *pool, double timeout)
 		return EINVAL;
 	if (mpp_pool_is_foreign(pool))
 		return MPPOOL_EFORKED;
-	if (mpp_frame_in_pool(pool))
+	if (mpp_frame_at_work(pool))
 		return EDEADLK;
 	return await_idle(pool, deadline);
 }
 
-static void join_threads(mppool *pool)
+/* After the threads, each of which may have a remote. */
+static void close_carrier(mppool *pool)
 {
-	struct mpp_handler *h, *next;
-
-	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++)
-		if (mpp_worker_at(pool, i)->started)
-			mpp_thread_join(mpp_worker_at(pool, i)->thread);
-	for (h = pool->left; h; h = next) {
-		next = h->next;
-		mpp_thread_join(h->thread);
-		mpp_free(h);
-	}
-	pool->left = NULL;
-	if (pool->result_started)
-		mpp_thread_join(pool->result_handler);
 	for (size_t i = 0; i < mpp_load(&pool->nplaces); i++) {
 		struct mpp_worker *w = mpp_worker_at(pool, i);
-
 		struct mpp_remote *remote = w->remote;
 
 		mpp_lock(&pool->lock);
-		w->remote = NULL;
+		w->remote = NULL;        /* mppool_stats() may look */
 		mpp_pool_unlock(pool);
 		if (remote)
 			pool->carrier->detach(remote);
@@ -485,7 +472,8 @@ static int await_threads(mppool *pool, int64_t deadline)
 		if (pool->nthreads == 0 && pool->joining == 0) {
 			pool->joining = 1;
 			mpp_pool_unlock(pool);
-			join_threads(pool);
+			mpp_services_join(pool);
+			close_carrier(pool);
 			mpp_lock(&pool->lock);
 			pool->joining = 2;
 			mpp_add(&pool->gone_word, 1);
@@ -550,16 +538,6 @@ static void abandon_singles(mppool *pool)
 			mpp_job_abandon_queued(job);
 }
 
-static void free_handlers(struct mpp_handler *h)
-{
-	while (h) {
-		struct mpp_handler *next = h->next;
-
-		mpp_free(h);
-		h = next;
-	}
-}
-
 /* In a child of fork: the threads are not here, and locks may be held for ever by those that are not. What the pool
  * holds goes with it, if its lists were not being changed when the process was copied. */
 static void abandon(mppool *pool)
@@ -571,8 +549,7 @@ static void abandon(mppool *pool)
 		return;
 	}
 	abandon_singles(pool);
-	free_handlers(pool->serving);
-	free_handlers(pool->left);
+	mpp_services_abandon(pool);
 	for (m = mpp_pool_live(pool); m; m = next) {
 		next = mpp_multi_next_live(m);
 		mpp_job_abandon_queued(&m->job);
@@ -687,10 +664,10 @@ static int start_threads(mppool *pool)
 	mpp_places_enlist_locked(pool, 0, n);
 	pool->nthreads += result_handler;
 	mpp_pool_unlock(pool);
-	if (result_handler)
+	error = mpp_starter_new(pool->options.name, &pool->starter);
+	if (!error && result_handler)
 		error = mpp_result_handler_start(pool);
 	if (error) {
-		pool->result_started = false;
 		pool->nthreads = 0;
 		pool->nalive = 0;
 		return error;
@@ -749,6 +726,8 @@ MPP_PUBLIC int mppool_create(const struct mppool_options *options, mppool **ret_
 		error = find_carrier(&o, &carrier);
 	if (!error)
 		error = mpp_fork_watch();
+	if (!error)
+		error = mpp_thread_exit_key();
 	if (error)
 		return error;
 	pool = mpp_alloc_aligned(sizeof *pool);

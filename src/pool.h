@@ -20,6 +20,8 @@
 #include "deque.h"
 #include "event.h"
 #include "runq.h"
+#include "service.h"
+#include "starter.h"
 #include "thread.h"
 #include "trace.h"
 
@@ -60,16 +62,7 @@ struct mpp_worker {
 	unsigned alternate;                              /* streams and other calls take turns */
 	bool advertised;                                 /* its bit in its crew is set */
 	bool initialized;                                /* the finalizer is due */
-	/* Handed from a thread to its successor, which joins it first: */
-	pthread_t thread, before;
-	bool has_before, started;
-};
-
-struct mpp_handler {             /* of generators */
-	pthread_t thread;
-	mppool *pool;
-	struct mpp_trace_row *row;       /* its thread's; NULL: not traced */
-	struct mpp_handler *next;        /* the lock: among those that serve, or those that have left */
+	_Atomic uint32_t taken;                          /* 1 while a thread has the place; its successor sleeps on it */
 };
 
 struct mppool {
@@ -122,7 +115,6 @@ struct mppool {
 	bool handler_naps;               /* H3: one sleeps with a deadline */
 	bool draw_stop;
 	struct mpp_stream *draw_first, *draw_last;
-	struct mpp_handler *serving, *left;              /* task handlers; those that have left are to be joined */
 	struct mpp_job *due_first, *due_last;            /* callbacks: C1 in callbacks.c */
 	size_t ndue;
 	size_t due_waiters, due_woken;   /* who sleeps on due_word; those of them who are on their way back */
@@ -139,10 +131,10 @@ struct mppool {
 	bool growing;                    /* a growth is under way: R1 in resize.c */
 	bool overruled;                  /* and a smaller size was asked for meanwhile: R3 */
 	struct mpp_failure *growth_failure;              /* of an initializer of its newcomers */
-	struct mpp_worker *retired;      /* the last one dismissed whose thread has left and is to be joined */
 	struct mpp_failure *broken;      /* why, once BROKEN; constant then */
-	pthread_t result_handler, result_before;
-	bool has_result_before, result_started;
+	struct mpp_starter *starter;     /* constant while threads serve: T1 in service.h */
+	struct mpp_list serving, left;   /* of struct mpp_service: T3; those that have left are to be joined */
+	size_t nending;                  /* those that have left and have not been joined by another that did */
 
 	alignas(MPP_LINE) struct mpp_tally tally;        /* of threads that are no workers, and of items that never ran */
 
@@ -245,14 +237,15 @@ static inline struct mpp_worker *mpp_worker_at(const mppool *pool, size_t i)
 	return mpp_load(&mpp_crew_at(pool, i / MPP_CREW)->worker[i % MPP_CREW]);
 }
 
-/* Places for n workers at least: crew.c. One caller at a time. 0 or ENOMEM; then there are fewer. */
+/* Places for n workers at least: crew.c. One caller at a time. 0, ENOMEM, or EAGAIN: so many
+ * threads cannot be had; then there are fewer. */
 int mpp_places_make(mppool *pool, size_t n);
 void mpp_places_free(mppool *pool);
 
 /* Places [from, n): those that have no thread are given one by mpp_places_start(), which takes back what it could not
  * start, and returns why; the others keep theirs, whether or not they had been dismissed. One caller at a time. */
 size_t mpp_places_enlist_locked(mppool *pool, size_t from, size_t n);    /* how many */
-int mpp_places_start(mppool *pool, size_t from, size_t n);
+int mpp_places_start(mppool *pool, size_t from, size_t n);       /* by the pool's creator or its starter */
 void mpp_places_dismiss_locked(mppool *pool, size_t from);
 void mpp_places_take_back(mppool *pool, size_t from, size_t n);  /* those that were not started */
 void mpp_pool_await_initializers(mppool *pool);          /* of all that were enlisted */
@@ -290,15 +283,16 @@ static inline bool mpp_pool_is_polled(const mppool *pool)
 void mpp_pool_register_locked(mppool *pool, struct mpp_job *job);
 void mpp_pool_unregister_locked(mppool *pool, bool generator);
 
-/* A thread for the worker, which first joins `before`, the one that had its place, if there was one. 0 or an errno value. */
-int mpp_worker_start(struct mpp_worker *worker, pthread_t before);
+/* A thread for the worker, which has been counted; by the pool's creator or its starter. 0 or an errno value. */
+int mpp_worker_start(void *worker);
 void mpp_workers_refill(mppool *pool);           /* tries again where no thread was to be had for a lost worker */
 void mpp_worker_frame(struct mpp_worker *worker, struct mpp_frame *frame);       /* for work nested in another */
 struct mpp_visitor mpp_worker_visitor(struct mpp_worker *worker, struct mpp_frame *frame, const struct mpp_job *job);
 
-int mpp_task_handler_start(mppool *pool);
+/* The same for handlers. A task handler counts itself. */
+int mpp_task_handler_start(void *pool);
 void mpp_task_handlers_more(mppool *pool);       /* another one, if generators that block could hold up others */
-int mpp_result_handler_start(mppool *pool);
+int mpp_result_handler_start(void *pool);
 
 /* By whoever comes by: tries again where no thread was to be had. */
 static inline void mpp_pool_refill(mppool *pool)

@@ -38,10 +38,23 @@ static int refusal_locked(const mppool *pool)
 	return state == MPPOOL_RUN ? 0 : state == MPPOOL_BROKEN ? MPPOOL_EBROKEN : MPPOOL_ECLOSED;
 }
 
+struct growth {
+	mppool *pool;
+	size_t from, n;
+};
+
+static int start_newcomers(void *arg)
+{
+	const struct growth *g = arg;
+
+	return mpp_places_start(g->pool, g->from, g->n);
+}
+
 /* The lock is held before and after, not meanwhile. *ret_failure: an initializer's. */
 static int grow_locked(mppool *pool, size_t n, struct mpp_failure **ret_failure)
 {
 	size_t from = mpp_peek(&pool->nworkers), newcomers = 0;
+	struct growth growth = {pool, from, n};
 	int error;
 
 	pool->growing = true;
@@ -55,7 +68,7 @@ static int grow_locked(mppool *pool, size_t n, struct mpp_failure **ret_failure)
 		newcomers = mpp_places_enlist_locked(pool, from, n);
 		pool->nunsure += newcomers;
 		mpp_pool_unlock(pool);
-		error = mpp_places_start(pool, from, n);
+		error = mpp_starter_call(pool->starter, start_newcomers, &growth);
 		mpp_pool_await_initializers(pool);
 		mpp_lock(&pool->lock);
 		*ret_failure = pool->growth_failure;

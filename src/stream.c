@@ -8,7 +8,9 @@
 /* ---------------------------------------------------------------------------------------------------------- blocks */
 
 #define AHEAD 4          /* the slot whose line is fetched while this one is written: a visitor mostly writes neighbours */
-#define BLOCK_ITEMS 64           /* about as many to a block */
+#define BLOCK_ITEMS 64           /* about as many to a block, */
+#define BLOCK_BYTES ((size_t)1 << 20)    /* but not more than one chunk if it were larger than this */
+#define BUFFER_BYTES ((size_t)64 << 20)  /* of items, in a buffer of the default size */
 
 static size_t heads_size(const struct mpp_stream *s)
 {
@@ -78,10 +80,12 @@ static char *result_at(const struct mpp_stream *s, struct mpp_block *b, size_t i
 
 /* ------------------------------------------------------------------------------------------------- birth and death */
 
-static size_t default_buffer(size_t chunk, size_t workers)
+/* Of large items fewer: as many as fit into BUFFER_BYTES, but two chunks for each worker. */
+static size_t default_buffer(const struct mpp_stream *s, size_t chunk, size_t workers)
 {
-	size_t chunks = mpp_max(8 * workers, 64);
+	size_t chunks = mpp_max(8 * workers, 64), fit = BUFFER_BYTES / item_size(s) / chunk;
 
+	chunks = mpp_min(chunks, mpp_max(fit, 2 * workers));
 	return mpp_mul_overflows(chunks, chunk) ? SIZE_MAX : chunks * chunk;
 }
 
@@ -93,12 +97,14 @@ static void set_sizes(struct mpp_stream *s, const struct mpp_stream_options *o)
 	if (m->items.length != MPPOOL_UNKNOWN)
 		chunk = mpp_max(mpp_min(chunk, m->items.length), 1);
 	if (buffer == 0)
-		buffer = default_buffer(chunk, o->workers);
+		buffer = default_buffer(s, chunk, o->workers);
+	if (m->items.length != MPPOOL_UNKNOWN && !m->items.next)
+		buffer = mpp_min(buffer, m->items.length);
 	buffer = mpp_max(buffer, chunk);
 	m->exact = true;
 	m->unit = chunk;
 	m->most = 1;
-	s->block_items = chunk * mpp_max(mpp_min(BLOCK_ITEMS, buffer) / chunk, 1);
+	s->block_items = chunk * mpp_max(mpp_min(mpp_min(BLOCK_ITEMS, buffer), BLOCK_BYTES / item_size(s)) / chunk, 1);
 	s->stride = buffer <= BLOCK_ITEMS ? 1 : mpp_min(buffer / 8, BLOCK_ITEMS);
 	mpp_poke(&s->buffer, buffer);
 }
@@ -112,7 +118,7 @@ static void set_places(struct mpp_stream *s, const struct mpp_stream_options *o)
 	m->results = o->results;
 	m->owns_results = o->sink && !o->results && o->keep && size > 0;
 	m->discards = o->sink && !o->results && !m->owns_results;
-	if (!o->sink || (m->discards && size > MPP_SCRATCH))
+	if (!o->sink)
 		s->result_stride = mpp_slot(size);
 	mpp_poke(&s->capacity, m->owns_results ? 0 : SIZE_MAX);
 }
@@ -132,11 +138,13 @@ int mpp_stream_new(mppool *pool, struct mpp_func *func, const struct mpp_items *
 	}
 	s->ordered = options->ordered;
 	s->sink = options->sink;
-	set_sizes(s, options);
 	set_places(s, options);
+	set_sizes(s, options);
 	mpp_lock_init(&s->turn, MPP_RANK_HANDLE);
 	mpp_poke(&s->multi.pending, 1);          /* the drawing */
 	error = s->block_items > (size_t)PTRDIFF_MAX / 2 / item_size(s) ? EINVAL : 0;
+	if (!error)
+		error = mpp_multi_make_scratch(&s->multi);
 	if (!error && (s->spare = block_new(s)) == NULL)
 		error = ENOMEM;
 	if (error) {

@@ -264,7 +264,7 @@ static int begin(struct submission *sub, mppool *pool, const struct mppool_call_
 	sub->pool = pool;
 	sub->ret_handle = NULL;
 	sub->handle = NULL;
-	sub->own = mpp_frame_in_pool(pool);
+	sub->own = mpp_frame_at_work(pool);
 	sub->full.pool = NULL;
 	return get_options(sub, options);
 }

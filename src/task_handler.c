@@ -7,7 +7,7 @@
  *     perhaps nobody does, by who waits for callbacks: in a moment, and again, for nothing tells when the system has a
  *     thread.
  * H2  A handler leaves when there are more of them than live generators and another one is idle, for one that is not
- *     may be in a hook. Who leaves joins those that left before, so at most one ended thread waits to be joined.
+ *     may be in a hook.
  * H3  The last handler that is at no generator, while others are, and while there are fewer of them than generators,
  *     is the *spare*: if it took a stream, another would have to be started (H1), which would do the same, and
  *     thousands of short generators had hundreds of threads. So it stands by while streams wait: it sleeps for a
@@ -17,8 +17,6 @@
  *     spare for further streams while it naps; while none waits it sleeps without a deadline, and is woken for the
  *     first. Who comes from a generator takes the next at once: where no thread is to be had, it goes on alone. */
 #include "pool.h"
-
-#include "memory.h"
 
 #define MOMENT 200000            /* nanoseconds that a spare sleeps at a time, at first: H3 */
 #define LONGEST (8 * MOMENT)     /* and while the others get on well */
@@ -61,14 +59,14 @@ static struct mpp_stream *take_stream_locked(mppool *pool)
 	return s;
 }
 
-static void draw(struct mpp_handler *h, struct mpp_stream *s)
+static void draw(struct mpp_service *h, struct mpp_stream *s)
 {
 	mppool *pool = h->pool;
 	struct mpp_frame frame;
 
 	mpp_task_handlers_more(pool);
 	mpp_frame_init(&frame, pool, &pool->state);
-	frame.row = h->row;
+	frame.row = h->frame.row;
 	frame.role = MPP_GENERATOR;
 	frame.job = &s->multi.job;
 	frame.stop = &s->multi.job.state;
@@ -135,50 +133,12 @@ static struct mpp_stream *await_stream_locked(mppool *pool)
 	}
 }
 
-static void join_left(struct mpp_handler *h)
-{
-	while (h) {
-		struct mpp_handler *next = h->next;
-
-		mpp_thread_join(h->thread);
-		mpp_free(h);
-		h = next;
-	}
-}
-
-static void unlink_locked(struct mpp_handler *h)
-{
-	struct mpp_handler **link = &h->pool->serving;
-
-	while (*link != h)
-		link = &(*link)->next;
-	*link = h->next;
-}
-
-static void depart(struct mpp_handler *h)
-{
-	mppool *pool = h->pool;
-	struct mpp_handler *left;
-
-	mpp_trace_row_put(h->row);
-	mpp_lock(&pool->lock);
-	left = pool->left;
-	pool->left = NULL;
-	mpp_pool_unlock(pool);
-	join_left(left);
-	mpp_lock(&pool->lock);
-	unlink_locked(h);
-	h->next = pool->left;
-	pool->left = h;
-	mpp_pool_thread_gone(pool);
-	mpp_pool_unlock(pool);
-}
-
-static void serve(struct mpp_handler *h)
+static void serve(struct mpp_service *h)
 {
 	mppool *pool = h->pool;
 	struct mpp_stream *s;
 
+	h->frame.row = mpp_trace_row_get(pool->trace, MPP_TRACE_TASK_HANDLER, 0);
 	mpp_lock(&pool->lock);
 	s = await_stream_locked(pool);
 	while (s) {
@@ -189,69 +149,46 @@ static void serve(struct mpp_handler *h)
 		s = pool->draw_first ? take_stream_locked(pool) : await_stream_locked(pool);
 	}
 	mpp_pool_unlock(pool);
-	depart(h);
 }
 
-static int try_successor(void *pool)
+static int start(void *pool);
+
+/* A generator left the thread. A successor takes over. */
+static void handler_lost(struct mpp_service *h)
 {
-	return mpp_task_handler_start(pool);
+	mppool *pool = h->pool;
+
+	mpp_lock(&pool->lock);
+	pool->ndrawing--;                /* the successor counts in its stead, or it would find one handler too many */
+	mpp_pool_unlock(pool);
+	mpp_service_insist(pool, start, pool);
 }
 
-/* A generator left the thread; its drawing was ended on the way here. A successor takes over. */
-static void handler_lost(void *arg)
-{
-	struct mpp_handler *h = arg;
+static const struct mpp_service_kind handler_kind = {sizeof(struct mpp_service), "-task", serve, handler_lost};
 
-	mpp_pool_returned(h->pool);
-	mpp_lock(&h->pool->lock);
-	h->pool->ndrawing--;
-	h->pool->nhandlers--;            /* first: or the successor would find one handler too many, and leave */
-	mpp_pool_unlock(h->pool);
-	mpp_thread_insist(try_successor, h->pool);
-	mpp_frame_top = NULL;
-	depart(h);
+/* It has been counted. */
+static int start(void *pool)
+{
+	struct mpp_service *h = mpp_service_new(pool, &handler_kind, -1);
+
+	return h ? mpp_service_start(h, -1) : ENOMEM;
 }
 
-static void *handler_main(void *arg)
+int mpp_task_handler_start(void *arg)
 {
-	struct mpp_handler *h = arg;
-	struct mpp_frame frame;
-
-	h->thread = pthread_self();
-	mpp_frame_init(&frame, h->pool, &h->pool->state);
-	frame.row = h->row = mpp_trace_row_get(h->pool->trace, MPP_TRACE_TASK_HANDLER, 0);
-	mpp_thread_name(h->pool->options.name, "-task");
-	mpp_frame_push(&frame);
-	pthread_cleanup_push(handler_lost, h);
-	serve(h);
-	pthread_cleanup_pop(0);
-	mpp_frame_pop(&frame);
-	return NULL;
-}
-
-int mpp_task_handler_start(mppool *pool)
-{
-	struct mpp_thread_options options = {0, -1};
-	struct mpp_handler *h = mpp_zalloc(sizeof *h);
+	mppool *pool = arg;
 	int error;
 
-	if (!h)
-		return ENOMEM;
-	h->pool = pool;
 	mpp_lock(&pool->lock);
-	h->next = pool->serving;
-	pool->serving = h;
 	pool->nhandlers++;
 	pool->nthreads++;
 	mpp_pool_unlock(pool);
-	error = mpp_thread_start(&options, handler_main, h);
+	error = start(pool);
 	if (error) {
 		mpp_lock(&pool->lock);
-		unlink_locked(h);
 		pool->nhandlers--;
 		mpp_pool_thread_gone(pool);
 		mpp_pool_unlock(pool);
-		mpp_free(h);
 	}
 	return error;
 }
@@ -278,6 +215,6 @@ void mpp_task_handlers_more(mppool *pool)
 	if (!more)
 		mpp_poke(&pool->handler_wanted, false);
 	mpp_pool_unlock(pool);
-	if (more && mpp_task_handler_start(pool) != 0)
+	if (more && mpp_starter_call(pool->starter, mpp_task_handler_start, pool) != 0)
 		want_handler(pool);
 }

@@ -4,10 +4,15 @@
 #endif
 #include "thread.h"
 
+#include "sync.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MIN_DEFAULT_STACK ((size_t)1 << 20)
 
@@ -60,14 +65,15 @@ static int set_cpu(pthread_attr_t *attr, int cpu)
 #endif
 }
 
-/* All but those by which a task is told of its own fault: blocked, they would end the program without its handler. */
+/* All but those by which a task is told of its own fault: blocked, they would end the program without its handler. And
+ * but for SIGPROF: it comes to the thread that used the CPU time, which is what a profiler counts. */
 static void fill_blocked(sigset_t *set)
 {
-	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGPROF};
 
 	sigfillset(set);
-	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
-		sigdelset(set, faults[i]);
+	for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
+		sigdelset(set, open[i]);
 }
 
 static int create_there(pthread_t *thread, const pthread_attr_t *attr, int cpu, void *(*run)(void *), void *arg)
@@ -115,6 +121,37 @@ int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void
 	return error;
 }
 
+static size_t number_in(const char *path)
+{
+	char text[32] = "";
+	int fd, cancel_state;
+	ssize_t n;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (fd >= 0)
+		close(fd);
+	pthread_setcancelstate(cancel_state, NULL);
+	return n > 0 && text[0] >= '0' && text[0] <= '9' ? (size_t)strtoull(text, NULL, 10) : SIZE_MAX;
+}
+
+/* A stack and its guard are two areas of memory. */
+size_t mpp_thread_most(void)
+{
+	static const char *const limits[] = {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max",
+	                                     "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids/pids.max"};
+	size_t most = number_in("/proc/sys/vm/max_map_count");
+	int saved = errno;
+
+	if (most != SIZE_MAX)
+		most /= 2;
+	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
+		most = mpp_min(most, number_in(limits[i]));
+	errno = saved;
+	return most;
+}
+
 int mpp_thread_insist(int (*start)(void *arg), void *arg)
 {
 	struct timespec pause = {0, 1000000};
@@ -152,9 +189,7 @@ void mpp_thread_name(const char *stem, const char *suffix)
 
 /* ------------------------------------------------------------------------------------------------------ exit hooks */
 
-static pthread_key_t exit_key;
-static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
-static bool exit_key_works;
+static _Atomic uint32_t exit_key;        /* the key, + 1; 0: there is none yet */
 static _Thread_local struct mpp_exit_hook *exit_hooks;
 
 /* Other libraries' destructors may call us after this one ran: the hooks are then registered again, and the system
@@ -171,19 +206,58 @@ static void run_exit_hooks(void *unused)
 	}
 }
 
-static void make_exit_key(void)
+/* Weak: programs that are linked statically, or with an older C library and without -ldl, have none of these, and load
+ * no plugins. */
+#if defined(__GNUC__) && defined(RTLD_NOLOAD) && defined(RTLD_NODELETE)
+#pragma weak dladdr
+#pragma weak dlopen
+#pragma weak dlclose
+
+/* From here on the system calls the destructor at the end of threads. So the object that it is in, perhaps a plugin with
+ * the static library, must not be unloaded. */
+static void stay_loaded(void)
 {
-	exit_key_works = pthread_key_create(&exit_key, run_exit_hooks) == 0;
+	static const char anchor;
+	Dl_info here;
+	void *handle;
+
+	if (!dladdr || !dlopen || !dlclose || !dladdr(&anchor, &here) || !here.dli_fname)
+		return;
+	handle = dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+	if (handle)
+		dlclose(handle);
+}
+#else
+static void stay_loaded(void)
+{
+}
+#endif
+
+/* Without a lock, since another thread may fork meanwhile. */
+int mpp_thread_exit_key(void)
+{
+	pthread_key_t fresh;
+	uint32_t none = 0;
+
+	if (mpp_load(&exit_key) != 0)
+		return 0;
+	if (pthread_key_create(&fresh, run_exit_hooks) != 0)
+		return EAGAIN;
+	if (mpp_cas(&exit_key, &none, (uint32_t)fresh + 1))
+		stay_loaded();
+	else
+		pthread_key_delete(fresh);
+	return 0;
 }
 
 void mpp_at_thread_exit(struct mpp_exit_hook *hook)
 {
 	if (hook->registered)
 		return;
-	pthread_once(&exit_once, make_exit_key);
+	if (mpp_thread_exit_key() != 0)
+		return;                  /* no pool is there: mppool_create() needs it */
 	hook->registered = true;
 	hook->next = exit_hooks;
 	exit_hooks = hook;
-	if (exit_key_works)
-		pthread_setspecific(exit_key, hook);
+	pthread_setspecific((pthread_key_t)(mpp_load(&exit_key) - 1), hook);
 }

@@ -11,7 +11,7 @@ struct mpp_thread_options {
 	int cpu;                 /* negative: anywhere */
 };
 
-/* Starts a joinable thread that blocks signals from before it starts, all but those of its own faults. It notes its own pthread_self(): what
+/* Starts a joinable thread that blocks signals from before it starts, all but those of its own faults and SIGPROF. It notes its own pthread_self(): what
  * pthread_create() would write might come later than the thread's whole life. 0, EAGAIN, ENOMEM, or EINVAL for a stack
  * size or a CPU that the system refuses. */
 int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void *), void *arg);
@@ -26,6 +26,12 @@ void mpp_thread_join(pthread_t thread);
 
 /* Names the calling thread; of the stem as much is kept as the system's limit leaves room for beside the suffix. */
 void mpp_thread_name(const char *stem, const char *suffix);
+
+/* As many threads as the system has for the process at most, as far as it says so: more need not be tried. */
+size_t mpp_thread_most(void);
+
+/* What exit hooks need. 0, or EAGAIN: the program has taken all of PTHREAD_KEYS_MAX. Then none is registered. */
+int mpp_thread_exit_key(void);
 
 /* Runs hook->run in this thread when it ends. The hook, usually thread-local, is registered once until it has run. */
 struct mpp_exit_hook {

@@ -3,16 +3,14 @@
 
 #include "memory.h"
 
-#include <stdio.h>
-
 #define VISIT 1024               /* most chunks of a batch job between two choices, */
 #define FEW 16                   /* and where something waits elsewhere: F1 in scheduler.c */
 
 struct service {
+	struct mpp_service base;
 	struct mpp_worker *w;
-	struct mpp_frame frame;
 	enum { INITIALIZING, SERVING, FINALIZING } phase;
-	bool relieved;                   /* a successor has been started, which waits for this thread's end */
+	bool relieved;                   /* a successor has been started, which waits until this thread leaves the place */
 	bool retired;                    /* it was dismissed, and has left its place */
 	int no_room;                     /* an errno value: nothing could be started where its items run; 0 */
 };
@@ -165,7 +163,7 @@ static void run_again(struct service *s, struct mpp_job *job)
 	mppool *pool = s->w->pool;
 
 	while (mpp_peek(&pool->state) <= MPPOOL_CLOSED && revive(s))
-		if (mpp_single_run(job, &s->frame))
+		if (mpp_single_run(job, &s->base.frame))
 			return;
 	mpp_single_unclaim(job);
 	if (!requeue(pool, job))
@@ -186,13 +184,13 @@ static void run_single(struct service *s, struct mpp_job *job)
 		return;
 	if (s->w->chunks_left != SIZE_MAX)
 		s->w->chunks_left--;
-	if (mpp_unlikely(!mpp_single_run(job, &s->frame)))
+	if (mpp_unlikely(!mpp_single_run(job, &s->base.frame)))
 		run_again(s, job);
 }
 
 static void run_multi(struct service *s, const struct mpp_work *work)
 {
-	struct mpp_visitor visitor = mpp_worker_visitor(s->w, &s->frame, &work->multi->job);
+	struct mpp_visitor visitor = mpp_worker_visitor(s->w, &s->base.frame, &work->multi->job);
 	const size_t most = mpp_min(s->w->chunks_left, mpp_worker_has_passed(s->w) ? FEW : VISIT);
 	bool exhausted;
 
@@ -312,23 +310,16 @@ static void serve(struct service *s)
 				return;
 			}
 		} else if (mpp_unlikely(w->chunks_left == 0)) {
-			s->relieved = !is_finished(w->pool) && mpp_worker_start(w, pthread_self()) == 0;
+			s->relieved = !is_finished(w->pool) && !mpp_service_too_many(w->pool) &&
+			              mpp_service_succeed(w->pool, mpp_worker_start, w) == 0;
 			if (s->relieved)
 				return;
-			w->chunks_left = 1;      /* no thread to be had: serve on, try again after the next chunk */
+			w->chunks_left = 1;      /* no thread can be started: serve on, try again after the next chunk */
 		}
 	}
 }
 
 /* --------------------------------------------------------------------------------------------------- coming, going */
-
-static void name_thread(const struct mpp_worker *w)
-{
-	char suffix[16];
-
-	snprintf(suffix, sizeof suffix, "-w%d", w->index);
-	mpp_thread_name(w->pool->options.name, suffix);
-}
 
 /* A newcomer's failure is the growth's, and it leaves; any other breaks the pool. */
 static void initializer_failed(struct service *s, int code, const char *message)
@@ -375,14 +366,14 @@ static enum mpp_start start_remote(struct service *s, int *ret_code, const char 
 	enum mpp_start how;
 
 	mpp_lock(&pool->lock);
-	w->remote = s->frame.remote = remote;
+	w->remote = s->base.frame.remote = remote;
 	mpp_pool_unlock(pool);
 	*ret_code = ENOMEM;
 	*ret_message = NULL;
 	if (!remote)
 		return MPP_NO_ROOM;
 	mpp_trace_begin(w->row, &span);
-	how = remote->ops->start(remote, &s->frame, ret_code, ret_message);
+	how = remote->ops->start(remote, &s->base.frame, ret_code, ret_message);
 	mpp_trace_end(w->row, &span, MPP_TRACE_INITIALIZER, NULL, 0, 0);
 	if (how == MPP_STARTED)
 		*ret_code = 0;
@@ -422,7 +413,7 @@ static void stop_remote(struct service *s)
 		return;
 	w->initialized = false;
 	mpp_trace_begin(w->row, &span);
-	w->remote->ops->stop(w->remote, &s->frame);
+	w->remote->ops->stop(w->remote, &s->base.frame);
 	mpp_trace_end(w->row, &span, MPP_TRACE_FINALIZER, NULL, 0, 0);
 }
 
@@ -457,16 +448,16 @@ static void initialize(struct service *s)
 		return;
 	}
 	if (o->initializer) {
-		s->frame.role = MPP_INITIALIZER;
+		s->base.frame.role = MPP_INITIALIZER;
 		mpp_assert_unlocked();
 		mpp_trace_begin(s->w->row, &span);
 		code = o->initializer(o->initarg, &s->w->state);
 		mpp_pool_returned(s->w->pool);
 		mpp_trace_end(s->w->row, &span, MPP_TRACE_INITIALIZER, NULL, 0, 0);
-		s->frame.role = MPP_IDLE;
-		s->frame.worker_state = s->w->state;
+		s->base.frame.role = MPP_IDLE;
+		s->base.frame.worker_state = s->w->state;
 	}
-	initializer_returned(s, code, code ? mpp_frame_message(&s->frame, code) : NULL);
+	initializer_returned(s, code, code ? mpp_frame_message(&s->base.frame, code) : NULL);
 }
 
 static void finalize(struct service *s)
@@ -475,7 +466,7 @@ static void finalize(struct service *s)
 	struct mpp_trace_span span;
 
 	s->phase = FINALIZING;
-	s->frame.role = MPP_FINALIZER;
+	s->base.frame.role = MPP_FINALIZER;
 	if (s->w->remote) {
 		stop_remote(s);
 	} else if (o->finalizer && s->w->initialized) {
@@ -486,49 +477,23 @@ static void finalize(struct service *s)
 		mpp_pool_returned(s->w->pool);
 		mpp_trace_end(s->w->row, &span, MPP_TRACE_FINALIZER, NULL, 0, 0);
 	}
-	s->frame.role = MPP_IDLE;
+	s->base.frame.role = MPP_IDLE;
 }
 
-/* Of dismissed workers at most one that has left waits to be joined, unless a successor in its place does that. */
-static void join_retired(struct mpp_worker *w)
+/* Its place is the successor's from here on: T2. Pairs with enter(). */
+static void leave_place(struct service *s)
 {
-	mppool *pool = w->pool;
-	struct mpp_worker *before = NULL;
-	pthread_t thread = w->thread;
+	mpp_service_leave_row(&s->base);
+	s->w->row = NULL;
+	mpp_store(&s->w->taken, 0);
+	mpp_wake_one(&s->w->taken);
+}
 
+static void not_alive(mppool *pool)
+{
 	mpp_lock(&pool->lock);
-	if (!w->on_duty) {
-		before = pool->retired;
-		pool->retired = w;
-	}
-	if (before) {
-		before->started = false;
-		thread = before->thread;
-	}
-	mpp_pool_unlock(pool);
-	if (before)
-		mpp_thread_join(thread);
-}
-
-/* Out of service for good. The pool may be freed as soon as the lock is. */
-static void depart(struct service *s)
-{
-	mppool *pool = s->w->pool;
-
-	if (s->retired)
-		join_retired(s->w);
-	mpp_lock(&pool->lock);
-	if (!s->retired)
-		pool->nalive--;
-	mpp_pool_thread_gone(pool);
-	mpp_pool_unlock(pool);
-}
-
-/* Before the pool may go, and before a successor takes the row. */
-static void leave_row(struct service *s)
-{
-	mpp_trace_row_put(s->w->row);
-	s->w->row = s->frame.row = NULL;
+	pool->nalive--;
+	mpp_pool_unlock(pool);           /* the thread is about to be gone, and then the shutdown goes on */
 }
 
 static void leave_vacant(struct mpp_worker *w, int error, size_t unsure);
@@ -542,11 +507,11 @@ static void work_until_relieved(struct service *s)
 		set_in_service(s->w, false);
 	}
 	finalize(s);
-	leave_row(s);
+	if (!s->retired && !s->relieved && !s->no_room)
+		not_alive(s->w->pool);
+	leave_place(s);
 	if (s->no_room)
 		leave_vacant(s->w, s->no_room, 0);
-	else if (!s->relieved)
-		depart(s);
 }
 
 /* No thread for a successor: the place stays vacant until mpp_workers_refill() finds one. A pool without any worker
@@ -564,11 +529,8 @@ static void leave_vacant(struct mpp_worker *w, int error, size_t unsure)
 	mpp_pool_unlock(pool);
 	if (last)
 		mpp_pool_stop(pool, MPPOOL_BROKEN,
-		              mpp_failure_new(error, (size_t)w->index, w->pool->carrier ? "No process to replace the last worker"
+		              mpp_failure_new(error, (size_t)w->index, pool->carrier ? "No process to replace the last worker"
 		                                                                     : "No thread to replace the last worker"));
-	mpp_lock(&pool->lock);
-	mpp_pool_thread_gone(pool);
-	mpp_pool_unlock(pool);
 }
 
 void mpp_workers_refill(mppool *pool)
@@ -588,9 +550,12 @@ void mpp_workers_refill(mppool *pool)
 	mpp_pool_unlock(pool);
 	if (!w)
 		return;
-	error = mpp_worker_start(w, w->thread);
+	error = mpp_starter_call(pool->starter, mpp_worker_start, w);
 	if (error) {
 		leave_vacant(w, error, 1);
+		mpp_lock(&pool->lock);
+		mpp_pool_thread_gone(pool);
+		mpp_pool_unlock(pool);
 		return;
 	}
 	mpp_lock(&pool->lock);
@@ -600,74 +565,65 @@ void mpp_workers_refill(mppool *pool)
 	mpp_pool_unlock(pool);
 }
 
-/* A user function left the thread; what it had in hand was ended on the way here. The worker is replaced. */
-static void worker_lost(void *arg)
+/* The worker is replaced. */
+static void worker_lost(struct mpp_service *base)
 {
-	struct service *s = arg;
+	struct service *s = mpp_container(base, struct service, base);
 	struct mpp_worker *w = s->w;
+	bool leaves_alone;
 	int error = 0;
 
-	mpp_pool_returned(w->pool);
-	mpp_frame_top = &s->frame;
-	s->frame.role = MPP_IDLE;
-	s->frame.job = NULL;
-	s->frame.stop = NULL;
 	if (s->phase == INITIALIZING)
 		initializer_returned(s, MPPOOL_ELOST, NULL);
 	if (s->phase == SERVING) {
 		set_in_service(w, false);
 		if (!is_finished(w->pool)) {
-			error = mpp_worker_start(w, pthread_self());
+			error = mpp_service_succeed(w->pool, mpp_worker_start, w);
 			s->relieved = error == 0;
 		}
 		finalize(s);
 	}
-	leave_row(s);
+	leaves_alone = !error && !s->relieved && !s->retired;
+	if (leaves_alone)
+		not_alive(w->pool);
+	leave_place(s);
 	if (error)
 		leave_vacant(w, error, 0);
-	else if (!s->relieved)
-		depart(s);
-	mpp_frame_pop(&s->frame);
 }
 
-static void *worker_main(void *arg)
+/* T2. Predicate: the last thread in this place has returned from its finalizer. There is one that waits. */
+static void enter_place(struct service *s)
 {
-	struct service s;
+	struct mpp_worker *w = s->w;
 
-	s.w = arg;
-	s.relieved = s.retired = false;
-	s.no_room = 0;
-	if (s.w->has_before)
-		mpp_thread_join(s.w->before);
-	s.w->thread = pthread_self();
-	s.w->state = NULL;
-	s.w->chunks_left = most_chunks(&s.w->pool->options);
-	s.w->row = mpp_trace_row_get(s.w->pool->trace, MPP_TRACE_WORKER, s.w->index);
-	mpp_worker_frame(s.w, &s.frame);
-	name_thread(s.w);
-	mpp_frame_push(&s.frame);
-	pthread_cleanup_push(worker_lost, &s);
-	initialize(&s);
-	work_until_relieved(&s);
-	pthread_cleanup_pop(0);
-	mpp_frame_pop(&s.frame);
-	return NULL;
+	while (mpp_load(&w->taken) != 0)
+		mpp_park(&w->taken, 1, MPP_NEVER);
+	mpp_poke(&w->taken, 1);
+	w->state = NULL;
+	w->chunks_left = most_chunks(&w->pool->options);
+	w->row = s->base.frame.row = mpp_trace_row_get(w->pool->trace, MPP_TRACE_WORKER, w->index);
+	mpp_worker_frame(w, &s->base.frame);
 }
 
-int mpp_worker_start(struct mpp_worker *w, pthread_t before)
+static void worker_serve(struct mpp_service *base)
 {
+	struct service *s = mpp_container(base, struct service, base);
+
+	enter_place(s);
+	initialize(s);
+	work_until_relieved(s);
+}
+
+static const struct mpp_service_kind worker_kind = {sizeof(struct service), "-w", worker_serve, worker_lost};
+
+int mpp_worker_start(void *worker)
+{
+	struct mpp_worker *w = worker;
 	const struct mppool_options *o = &w->pool->options;
-	struct mpp_thread_options options = {o->stack_size, o->ncpus ? o->cpus[(size_t)w->index % o->ncpus] : -1};
-	bool had_before = w->has_before, was_started = w->started;
-	int error;
+	struct mpp_service *base = mpp_service_new(w->pool, &worker_kind, w->index);
 
-	w->has_before = w->started;
-	w->before = before;
-	w->started = true;
-	error = mpp_thread_start(&options, worker_main, w);
-	if (error) {
-		w->has_before = had_before;
-		w->started = was_started;
-	}
-	return error;
+	if (!base)
+		return ENOMEM;
+	mpp_container(base, struct service, base)->w = w;
+	return mpp_service_start(base, o->ncpus ? o->cpus[(size_t)w->index % o->ncpus] : -1);
 }

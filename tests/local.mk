@@ -15,6 +15,7 @@ black_tests = \
 	tests/test_groups \
 	tests/test_idle \
 	tests/test_lifecycle \
+	tests/test_memory \
 	tests/test_nested \
 	tests/test_poll \
 	tests/test_processes \
@@ -22,6 +23,7 @@ black_tests = \
 	tests/test_races \
 	tests/test_resize \
 	tests/test_semantics \
+	tests/test_service \
 	tests/test_states \
 	tests/test_stats \
 	tests/test_streams \
@@ -59,6 +61,7 @@ tests_test_functions_LDADD = $(black_libs)
 tests_test_groups_LDADD = $(black_libs)
 tests_test_idle_LDADD = $(black_libs)
 tests_test_lifecycle_LDADD = $(black_libs)
+tests_test_memory_LDADD = $(black_libs)
 tests_test_nested_LDADD = $(black_libs)
 tests_test_poll_LDADD = $(black_libs)
 tests_test_processes_LDADD = $(black_libs) $(DL_LIBS)
@@ -66,6 +69,7 @@ tests_test_progress_LDADD = $(black_libs)
 tests_test_races_LDADD = $(black_libs)
 tests_test_resize_LDADD = $(black_libs)
 tests_test_semantics_LDADD = $(black_libs)
+tests_test_service_LDADD = $(black_libs)
 tests_test_states_LDADD = $(black_libs)
 tests_test_stats_LDADD = $(black_libs)
 tests_test_streams_LDADD = $(black_libs)
@@ -118,6 +122,7 @@ script_tests = \
 	tests/event_loops.sh \
 	tests/examples.sh \
 	tests/from_python.sh \
+	tests/plugin.sh \
 	tests/programs.sh \
 	tests/timeline.sh
 

@@ -358,7 +358,7 @@ START_TEST(threads_that_leave_at_any_place_are_replaced)
 	assert_ok(mppool_stats(pool, &c));
 	ck_assert_uint_eq(c.submitted, c.done + c.failed);
 	ck_assert_uint_eq(c.failed, 3 * rounds);
-	ck_assert_uint_eq(threads_settle("mppool", 4), 4);
+	ck_assert_uint_eq(threads_settle("mppool", 5), 5);
 	say_count("threads were left", 3 * rounds + rounds / 3 + rounds / 4);
 	pool_finish(pool);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -1171,10 +1172,10 @@ START_TEST(long_names_are_cut)
 }
 END_TEST
 
-/* By which a thread is told of its own fault. */
-static int is_fault(int signal_number)
+/* By which a thread is told of its own fault, or a profiler of what it does. */
+static int is_open(int signal_number)
 {
-	return signal_number == SIGSEGV || signal_number == SIGBUS || signal_number == SIGFPE ||
+	return signal_number == SIGPROF || signal_number == SIGSEGV || signal_number == SIGBUS || signal_number == SIGFPE ||
 	       signal_number == SIGILL || signal_number == SIGTRAP || signal_number == SIGSYS;
 }
 
@@ -1192,9 +1193,48 @@ START_TEST(threads_block_all_signals_but_faults_and_the_caller_keeps_its_mask)
 		    (signal_number > 31 && signal_number < SIGRTMIN))
 			continue;
 		for (int i = 0; i < GLIMPSES; i++)
-			ck_assert_msg(sigismember(&all[i].blocked, signal_number) == !is_fault(signal_number),
+			ck_assert_msg(sigismember(&all[i].blocked, signal_number) == !is_open(signal_number),
 			              "thread %d, signal %d", i, signal_number);
 	}
+}
+END_TEST
+
+static atomic_int ticks_inside;
+
+static void tick(int signal_number)
+{
+	(void)signal_number;
+	if (mppool_worker_index() >= 0)
+		atomic_fetch_add(&ticks_inside, 1);
+}
+
+static int burn_call(const void *const args[], void *result, void *context)
+{
+	(void)context;
+	*(int *)result = int_arg(args, 0);
+	while (atomic_load(&ticks_inside) < 3)
+		;
+	return 0;
+}
+
+/* Without that it burns until the test's time is over. */
+START_TEST(profiler_sees_the_workers)
+{
+	const struct itimerval on = {{0, 2000}, {0, 2000}}, off = {{0, 0}, {0, 0}};
+	struct sigaction action;
+	const struct mppool_func func = make_func(burn_call, 1, sizeof(int), NULL);
+	mppool *const pool = pool_of(1);
+	const int x = 1;
+	int y;
+
+	memset(&action, 0, sizeof action);
+	action.sa_handler = tick;
+	action.sa_flags = SA_RESTART;
+	sigaction(SIGPROF, &action, NULL);
+	setitimer(ITIMER_PROF, &on, NULL);
+	assert_ok(mppool_apply(pool, &func, MPPOOL_ARGS(&x), &y));
+	setitimer(ITIMER_PROF, &off, NULL);
+	pool_finish(pool);
 }
 END_TEST
 
@@ -2242,6 +2282,7 @@ static void fill_threads(Suite *suite)
 	tcase_add_test(threads, threads_are_named_after_the_pool);
 	tcase_add_test(threads, long_names_are_cut);
 	tcase_add_test(threads, threads_block_all_signals_but_faults_and_the_caller_keeps_its_mask);
+	tcase_add_test(threads, profiler_sees_the_workers);
 	tcase_add_test(threads, worker_index_is_of_workers_only);
 	tcase_add_test(threads, stack_is_as_large_as_asked_for);
 	tcase_add_test(threads, workers_run_on_the_cpus_they_were_given);

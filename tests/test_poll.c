@@ -663,7 +663,7 @@ START_TEST(no_thread_waits_for_callbacks_and_nobody_wakes)
 
 	story_init(&story);
 	make_due(pool, &story);
-	ck_assert_uint_eq(threads_settle("mppool-", 3), 3);
+	ck_assert_uint_eq(threads_settle("mppool-", 4), 4);
 	ck_assert_uint_eq(threads_named("mppool-result"), 0);
 	ck_assert(thread_sleeps("mppool-w0") && thread_sleeps("mppool-w1") && thread_sleeps("mppool-task"));
 	ck_assert(threads_stand_still("mppool-", 0.1));
@@ -1429,6 +1429,67 @@ START_TEST(event_loop_gets_every_callback_and_no_empty_wake_up)
 }
 END_TEST
 
+/* Each callback but the last makes two more due before it returns. */
+struct edges {
+	mppool *pool;
+	int called, submitted;
+};
+
+#define EDGE_CALLS 40
+
+static void edge_called(const void *results, size_t n, void *userdata);
+
+static void edge_submit(struct edges *e)
+{
+	const struct mppool_func func = make_func(square_call, 1, sizeof(int), NULL);
+	const int x = 1;
+	mppool_result *result = NULL;
+
+	if (e->submitted == EDGE_CALLS)
+		return;
+	e->submitted++;
+	if (mppool_apply_async(e->pool, &func, MPPOOL_ARGS(&x), MPPOOL_CALL(.callback = edge_called, .userdata = e),
+	                       &result) != 0)
+		abort();
+	while (!mppool_result_ready(result))
+		nap();
+	mppool_result_free(result);
+}
+
+static void edge_called(const void *results, size_t n, void *userdata)
+{
+	struct edges *const e = userdata;
+
+	(void)results;
+	(void)n;
+	e->called++;
+	edge_submit(e);
+	if (e->called % 3 == 0)
+		edge_submit(e);
+}
+
+/* One poll for each event, as the loops of Tokio and Go do. */
+START_TEST(edge_triggered_loop_gets_every_callback)
+{
+	struct edges e = {.pool = polled_pool(2)};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	int fd, set = epoll_create1(EPOLL_CLOEXEC);
+
+	ck_assert_int_ge(set, 0);
+	assert_ok(mppool_fd(e.pool, &fd));
+	ck_assert_int_eq(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event), 0);
+	edge_submit(&e);
+	edge_submit(&e);
+	while (e.called < EDGE_CALLS) {
+		ck_assert_int_eq(epoll_wait(set, &event, 1, -1), 1);
+		assert_ok(mppool_poll(e.pool, 0, NULL));
+	}
+	ck_assert_int_eq(epoll_wait(set, &event, 1, 0), 0);
+	pool_finish(e.pool);
+	close(set);
+}
+END_TEST
+
 #endif
 
 static int cancel_self_call(const void *const args[], void *result, void *context)
@@ -1758,6 +1819,7 @@ static void fill(Suite *suite)
 	tcase_add_test(tcase, cancelled_threads_are_not_ended_in_the_library);
 #ifdef __linux__
 	tcase_add_test(tcase, event_loop_gets_every_callback_and_no_empty_wake_up);
+	tcase_add_test(tcase, edge_triggered_loop_gets_every_callback);
 #endif
 
 	tcase = add_case(suite, "fork");

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * In place of the library's park.c, thread.c, memory.c, cpu.c, trace_file.c and process.c: the same functions, under the
- * scheduler. */
+ * In place of the library's park.c, thread.c, starter.c, memory.c, cpu.c, trace_file.c and process.c: the same functions,
+ * under the scheduler. */
 #ifndef MPP_SCHEDULER
 #define MPP_SCHEDULER
 #endif
 #include "carrier.h"
 #include "cpu.h"
+#include "frame.h"
 #include "memory.h"
+#include "starter.h"
 #include "sync.h"
 #include "thread.h"
 #include "trace_file.h"
@@ -135,6 +137,16 @@ int mpp_thread_start(const struct mpp_thread_options *options, void *(*run)(void
 	return engine_start("?", run, arg, &error) ? 0 : error;
 }
 
+size_t mpp_thread_most(void)
+{
+	return SIZE_MAX;
+}
+
+int mpp_thread_exit_key(void)
+{
+	return 0;
+}
+
 int mpp_thread_insist(int (*start)(void *arg), void *arg)
 {
 	int error;
@@ -142,6 +154,30 @@ int mpp_thread_insist(int (*start)(void *arg), void *arg)
 	while ((error = start(arg)) == EAGAIN || error == ENOMEM)
 		engine_yield("insist", "a thread", NULL, 0);
 	return error;
+}
+
+/* Threads here inherit nothing, so each starts others itself. */
+int mpp_starter_new(const char *name, struct mpp_starter **ret_starter)
+{
+	(void)name;
+	*ret_starter = NULL;
+	return 0;
+}
+
+int mpp_starter_call(struct mpp_starter *starter, int (*start)(void *arg), void *arg)
+{
+	(void)starter;
+	return start(arg);
+}
+
+void mpp_starter_free(struct mpp_starter *starter)
+{
+	(void)starter;
+}
+
+void mpp_starter_abandon(struct mpp_starter *starter)
+{
+	(void)starter;
 }
 
 void mpp_thread_join(pthread_t thread)
@@ -177,6 +213,7 @@ void standins_thread_ends(struct sched_thread *t)
 		hook->registered = false;
 		hook->run();
 	}
+	mpp_frame_top = NULL;            /* the system's thread goes on, without its thread-locals */
 }
 
 void sched_refuse_threads(unsigned count)
