@@ -388,16 +388,34 @@ struct killer {
 	mppool *pool;
 	atomic_bool stop;
 	unsigned seed;
+	uint64_t ended[3];
 };
+
+/* Whether an item of the worker has ended since the last time; if so its process is in *ret_pid. A pool whose processes
+ * all die before an item ends breaks. */
+static bool has_got_on(struct killer *k, size_t worker, pid_t *ret_pid)
+{
+	struct mppool_worker_counters w[3];
+	struct mppool_counters c = {.size = sizeof c, .per_worker = w, .per_worker_size = sizeof w[0], .per_worker_room = 3};
+	uint64_t ended;
+
+	if (mppool_stats(k->pool, &c) != 0)
+		return false;
+	ended = w[worker].done + w[worker].failed;
+	*ret_pid = (pid_t)w[worker].pid;
+	if (*ret_pid == 0 || ended == k->ended[worker])
+		return false;
+	k->ended[worker] = ended;
+	return true;
+}
 
 static void kill_at_random(void *arg)
 {
 	struct killer *const k = arg;
+	pid_t pid;
 
 	while (!atomic_load(&k->stop)) {
-		const pid_t pid = pid_of_worker(k->pool, (size_t)rand_r(&k->seed) % 3);
-
-		if (pid > 0)
+		if (has_got_on(k, (size_t)rand_r(&k->seed) % 3, &pid))
 			kill(pid, SIGKILL);
 		usleep((useconds_t)rand_r(&k->seed) % 5000);
 	}
@@ -1176,7 +1194,8 @@ START_TEST(many_pools_leave_no_descriptor_child_or_thread)
 			mppool_destroy(pool);
 		ck_assert_uint_eq(descriptors(), before);
 	}
-	ck_assert_uint_eq(threads_settle("", 1), 1);
+	if (!UNDER_TSAN)                                 /* which has threads of its own */
+		ck_assert_uint_eq(threads_settle("", 1), 1);
 }
 END_TEST
 
@@ -1361,6 +1380,10 @@ START_TEST(child_of_the_programs_fork_leaves_the_pool_alone)
 	int x = 6, y;
 	pid_t child;
 
+	if (UNDER_TSAN) {                                /* which starts no threads after such a fork */
+		finish(pool);
+		return;
+	}
 	child = fork_watched();
 	if (child == 0) {
 		mppool *own;
